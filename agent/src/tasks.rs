@@ -1,0 +1,20 @@
+//! Tasks: the desired state of one thing each, and how it comes about.
+//!
+//! Each kind has a file of its own with the same four parts: *observe* what is there, *diff* it with what should be (a
+//! pure function), *apply* the difference, *verify*. Observing writes nothing, and applying twice changes nothing. What is
+//! not ours is never stopped, replaced or removed: it blocks, by name.
+//!
+//! Nothing here starts tasks of its own or keeps state; what a previous revision made is told by the ledger, through
+//! `previous`.
+
+mod applied;
+mod context;
+mod error;
+mod kinds;
+mod observe;
+
+pub use applied::{Applied, Removed, apply, remove};
+pub use context::{ArtifactError, Artifacts, Context, ProgressSink, TaskProgress};
+pub use error::TaskError;
+pub use kinds::unsupported;
+pub use observe::{observe, observe_all};
