@@ -1,1 +1,6 @@
-//! Skeleton.
+//! The controller and the command line of foundry.
+
+pub mod api;
+pub mod hub;
+pub mod state;
+pub mod store;

@@ -1,0 +1,3 @@
+//! The operator API: what the command line asks of a controller.
+
+pub mod error;
