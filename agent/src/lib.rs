@@ -6,6 +6,7 @@
 //! * [`health`]: units watched and probes asked.
 //! * [`executor`]: brings assignments to their newest revision, answers what it is asked.
 //! * [`artifacts`]: files by digest, fetched from the controller and kept.
+//! * [`session`]: the connection to the controller, dialled again and again.
 //! * [`jobs`]: one-off work; so far taking the agent off its host.
 //! * [`facts`]: what the host is.
 //! * [`enrol`]: the dialogue that makes a host part of a fleet.
@@ -14,4 +15,6 @@
 
 pub mod config;
 pub mod health;
+pub mod ledger;
+pub mod session;
 pub mod tasks;

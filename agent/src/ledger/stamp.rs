@@ -1,0 +1,53 @@
+//! Moments whose age is known also after a restart, of the agent or of the host.
+
+/// A moment, by the three clocks that a host has: its calendar, its time since boot, and which boot that was.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Stamp {
+    /// Milliseconds since 1970, as the host believes.
+    #[prost(uint64, tag = "1")]
+    pub wall_ms: u64,
+    /// Milliseconds since boot, sleep included.
+    #[prost(uint64, tag = "2")]
+    pub boot_ms: u64,
+    /// The kernel's id of that boot.
+    #[prost(string, tag = "3")]
+    pub boot_id: String,
+}
+
+// === impl Stamp ===
+
+impl Stamp {
+    /// How long ago it was, in milliseconds.
+    ///
+    /// Within one boot the calendar does not matter, however it was set since. Across boots there is only the calendar; but
+    /// then it was at least as long ago as this boot is old.
+    pub fn age_ms(&self, now: &Self) -> u64 {
+        if self.boot_id == now.boot_id {
+            now.boot_ms.saturating_sub(self.boot_ms)
+        } else {
+            now.wall_ms.saturating_sub(self.wall_ms).max(now.boot_ms)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Stamp;
+
+    fn stamp(wall_ms: u64, boot_ms: u64, boot_id: &str) -> Stamp {
+        Stamp { wall_ms, boot_ms, boot_id: boot_id.to_owned() }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_does_not_change_an_age_within_a_boot() {
+        let then = stamp(9_000_000, 1_000, "a");
+        assert_eq!(then.age_ms(&stamp(5, 4_000, "a")), 3_000);
+    }
+
+    #[test]
+    fn across_boots_the_calendar_counts_but_never_less_than_the_uptime() {
+        let then = stamp(10_000, 700_000, "a");
+        assert_eq!(then.age_ms(&stamp(90_000, 20_000, "b")), 80_000);
+        assert_eq!(then.age_ms(&stamp(5_000, 20_000, "b")), 20_000);
+    }
+}
