@@ -2,5 +2,6 @@
 
 pub mod api;
 pub mod hub;
+pub mod stack;
 pub mod state;
 pub mod store;

@@ -50,7 +50,10 @@ impl TryFrom<&[u8]> for Digest {
     type Error = DigestError;
 
     fn try_from(bytes: &[u8]) -> Result<Self, DigestError> {
-        bytes.try_into().map(Self).map_err(|_| DigestError { got: bytes.len() })
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| DigestError { got: bytes.len() })
     }
 }
 

@@ -27,7 +27,9 @@ pub fn encode<M: Message>(message: &M) -> Bytes {
 
 /// Takes one message off the front of the buffer; `None`: it is not there whole yet.
 pub fn decode<M: Message + Default>(buffer: &mut BytesMut) -> Result<Option<M>, FrameError> {
-    let Some((length, prefix)) = read_length(buffer)? else { return Ok(None) };
+    let Some((length, prefix)) = read_length(buffer)? else {
+        return Ok(None);
+    };
     if buffer.len() < prefix + length {
         return Ok(None);
     }
@@ -42,13 +44,19 @@ fn read_length(buffer: &[u8]) -> Result<Option<(usize, usize)>, FrameError> {
     for (index, byte) in buffer.iter().take(5).enumerate() {
         length |= u64::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
-            let within = usize::try_from(length).ok().filter(|length| *length <= MAX_FRAME);
+            let within = usize::try_from(length)
+                .ok()
+                .filter(|length| *length <= MAX_FRAME);
             return within
                 .map(|length| Some((length, index + 1)))
                 .ok_or(FrameError::TooLong { length });
         }
     }
-    if buffer.len() >= 5 { Err(FrameError::TooLong { length }) } else { Ok(None) }
+    if buffer.len() >= 5 {
+        Err(FrameError::TooLong { length })
+    } else {
+        Ok(None)
+    }
 }
 
 #[cfg(test)]

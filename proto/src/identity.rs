@@ -66,9 +66,10 @@ mod tests {
     #[test]
     fn identities_read_back_exactly() {
         let fleet = FleetId::generate("test");
-        for identity in
-            [Identity::Controller(fleet.clone()), Identity::Host(fleet, HostId::generate())]
-        {
+        for identity in [
+            Identity::Controller(fleet.clone()),
+            Identity::Host(fleet, HostId::generate()),
+        ] {
             assert_eq!(identity.to_string().parse(), Ok(identity));
         }
     }

@@ -48,13 +48,14 @@ pub enum NameError {
     },
 }
 
-const LABEL_RULE: &str =
-    "lower-case letters, digits and dashes, a letter or digit at both ends";
+const LABEL_RULE: &str = "lower-case letters, digits and dashes, a letter or digit at both ends";
 
 /// Whether the text is made of lower-case letters, digits and dashes, with no dash at either end.
 fn is_label(text: &str) -> bool {
     !text.is_empty()
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && !text.starts_with('-')
         && !text.ends_with('-')
 }
@@ -68,10 +69,19 @@ fn check(
 ) -> Result<String, NameError> {
     if name.is_empty() || name.len() > most {
         let length = name.chars().count();
-        return Err(NameError::Length { name: name.chars().take(80).collect(), what, length, most });
+        return Err(NameError::Length {
+            name: name.chars().take(80).collect(),
+            what,
+            length,
+            most,
+        });
     }
     if !form(name) {
-        return Err(NameError::Form { name: name.to_owned(), what, rule });
+        return Err(NameError::Form {
+            name: name.to_owned(),
+            what,
+            rule,
+        });
     }
     Ok(name.to_owned())
 }
@@ -83,7 +93,13 @@ impl FleetId {
     pub fn generate(name: &str) -> Self {
         let clean: String = name
             .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() {
+                    c.to_ascii_lowercase()
+                } else {
+                    '-'
+                }
+            })
             .take(40)
             .collect();
         let clean = clean.trim_matches('-');
@@ -124,7 +140,11 @@ impl FromStr for HostId {
         let name = check(name, "a host id", 32, RULE, form)?;
         Uuid::try_parse(&name)
             .map(Self)
-            .map_err(|_| NameError::Form { name, what: "a host id", rule: RULE })
+            .map_err(|_| NameError::Form {
+                name,
+                what: "a host id",
+                rule: RULE,
+            })
     }
 }
 
@@ -141,7 +161,10 @@ impl FromStr for Hostname {
     type Err = NameError;
 
     fn from_str(name: &str) -> Result<Self, NameError> {
-        let form = |text: &str| text.split('.').all(|label| label.len() <= 63 && is_label(label));
+        let form = |text: &str| {
+            text.split('.')
+                .all(|label| label.len() <= 63 && is_label(label))
+        };
         check(name, "a hostname", 253, LABEL_RULE, form).map(Self)
     }
 }
@@ -207,7 +230,9 @@ mod tests {
 
     #[test]
     fn paths_and_odd_characters_are_no_names() {
-        for bad in ["", "..", "../etc", "a/b/c", "A", "a_b", "-a", "a-", "a//b", "/a", "é"] {
+        for bad in [
+            "", "..", "../etc", "a/b/c", "A", "a_b", "-a", "a-", "a//b", "/a", "é",
+        ] {
             assert!(bad.parse::<AssignmentName>().is_err(), "{bad}");
         }
         assert!("service/who-am-i".parse::<AssignmentName>().is_ok());

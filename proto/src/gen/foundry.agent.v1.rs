@@ -718,6 +718,9 @@ pub struct Welcome {
     /// The agent's certificate is old enough: ask for a new one.
     #[prost(bool, tag = "7")]
     pub renew_certificate: bool,
+    /// Events of the ledger in Hello up to and including this number are stored already.
+    #[prost(uint64, tag = "8")]
+    pub recorded_through: u64,
 }
 /// Full jitter from `initial`, doubling up to `cap`; after `away_after` without the controller, up to `away_cap`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
