@@ -1,5 +1,7 @@
 //! Programs, run by path and arguments, never by a shell.
 
+mod process;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -7,6 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use camino::{Utf8Path, Utf8PathBuf};
 use tokio::sync::mpsc;
+
+pub use process::Processes;
 
 /// Runs programs.
 #[async_trait]
@@ -178,6 +182,17 @@ impl Output {
 // === impl Captured ===
 
 impl Captured {
+    /// Adds a piece; beyond `most` bytes at either end, the middle goes.
+    fn push(&mut self, piece: &[u8], most: usize) {
+        let room = most.saturating_sub(self.head.len()).min(piece.len());
+        let (head, rest) = piece.split_at(room);
+        self.head.extend_from_slice(head);
+        self.tail.extend_from_slice(rest);
+        let excess = self.tail.len().saturating_sub(most);
+        self.tail.drain(..excess);
+        self.omitted += u64::try_from(excess).unwrap_or(u64::MAX);
+    }
+
     /// As text, with a line where something is missing.
     pub fn text(&self) -> String {
         let head = String::from_utf8_lossy(&self.head);

@@ -7,9 +7,19 @@
 //!   it is passed: what they made there is not root's, and refused for that.
 //! * Users and groups come from `/etc/passwd` and `/etc/group`, never from NSS.
 
+mod accounts;
+mod host;
+mod place;
+#[cfg(test)]
+mod tests;
+mod tree;
+
 use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
 use foundry_proto::Digest;
+use rustix::fs::FileType;
+
+pub use host::HostFiles;
 
 use crate::exec::Ids;
 
@@ -175,7 +185,34 @@ impl Attributes {
     }
 }
 
+// === impl FilesError ===
+
+impl FilesError {
+    fn io(action: &'static str, path: &Utf8Path, source: std::io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
 // === impl FileKind ===
+
+impl FileKind {
+    fn from_mode(mode: u32) -> Self {
+        match FileType::from_raw_mode(mode) {
+            FileType::RegularFile => Self::File,
+            FileType::Directory => Self::Directory,
+            FileType::Symlink => Self::Link,
+            FileType::Fifo
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown => Self::Other,
+        }
+    }
+}
 
 impl std::fmt::Display for FileKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
