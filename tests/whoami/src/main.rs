@@ -1,5 +1,5 @@
-//! A small HTTP server that the tests and the demo run as a container service. Only std, so that it links statically
-//! and its image holds one file.
+//! A small HTTP server that the tests and the demo run as a container service. Nearly only std, so that it builds in a
+//! second and its image holds one static file. SIGTERM ends it with 0, as a good PID 1 does.
 //!
 //! | argument | effect |
 //! |---|---|
@@ -35,21 +35,51 @@ fn main() -> ExitCode {
     let listener = match TcpListener::bind(("0.0.0.0", options.port)) {
         Ok(listener) => listener,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "whoami: listen on port {}: {error}", options.port);
+            let _ = writeln!(
+                std::io::stderr(),
+                "whoami: listen on port {}: {error}",
+                options.port
+            );
             return ExitCode::FAILURE;
         }
     };
-    let _ = writeln!(std::io::stdout(), "whoami: listening on port {}", options.port);
+    let _ = writeln!(
+        std::io::stdout(),
+        "whoami: listening on port {}",
+        options.port
+    );
     let (end, ended) = mpsc::channel();
     let exit_after = options.exit_after;
+    stop_on_sigterm(end.clone());
     thread::spawn(move || serve(&listener, &options, &end));
-    // The server thread keeps its sender for ever, so only a request or the deadline ends the wait.
-    let _ = match exit_after {
+    // The server's thread keeps its sender for ever, so a wait ends by a request, a signal or the deadline.
+    let why = match exit_after {
         Some(seconds) => ended.recv_timeout(Duration::from_secs(seconds)).ok(),
         None => ended.recv().ok(),
     };
     let _ = writeln!(std::io::stderr(), "whoami: told to end");
-    code
+    if why == Some(End::Signal) {
+        ExitCode::SUCCESS
+    } else {
+        code
+    }
+}
+
+/// Why it ends.
+#[derive(PartialEq, Eq)]
+enum End {
+    Request,
+    Signal,
+}
+
+fn stop_on_sigterm(end: mpsc::Sender<End>) {
+    if let Ok(mut signals) = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM]) {
+        thread::spawn(move || {
+            if signals.forever().next().is_some() {
+                let _ = end.send(End::Signal);
+            }
+        });
+    }
 }
 
 /// What the arguments ask for.
@@ -65,10 +95,19 @@ struct Options {
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options =
-            Self { port: 80, name: "whoami".into(), exit_after: None, code: 1, unhealthy: false };
+        let mut options = Self {
+            port: 80,
+            name: "whoami".into(),
+            exit_after: None,
+            code: 1,
+            unhealthy: false,
+        };
         while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
+            let mut value = || {
+                arguments
+                    .next()
+                    .ok_or_else(|| format!("{argument} needs a value"))
+            };
             match argument.as_str() {
                 "--port" => options.port = number(&value()?)?,
                 "--name" => options.name = value()?,
@@ -83,17 +122,18 @@ impl Options {
 }
 
 fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
-    text.parse().map_err(|_| format!("{text} is not a number in range"))
+    text.parse()
+        .map_err(|_| format!("{text} is not a number in range"))
 }
 
 /// Answers one connection after the other; each is one short request.
-fn serve(listener: &TcpListener, options: &Options, end: &mpsc::Sender<()>) {
+fn serve(listener: &TcpListener, options: &Options, end: &mpsc::Sender<End>) {
     for stream in listener.incoming().flatten() {
         let _ = answer(stream, options, end);
     }
 }
 
-fn answer(stream: TcpStream, options: &Options, end: &mpsc::Sender<()>) -> std::io::Result<()> {
+fn answer(stream: TcpStream, options: &Options, end: &mpsc::Sender<End>) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let mut reader = BufReader::new(stream);
     let mut first = String::new();
@@ -103,7 +143,10 @@ fn answer(stream: TcpStream, options: &Options, end: &mpsc::Sender<()>) -> std::
         header.clear();
     }
     let mut words = first.split_whitespace();
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (method, path) = (
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default(),
+    );
     let (status, body) = match (method, path) {
         (_, "/health") if options.unhealthy => ("503 Service Unavailable", "unhealthy\n".into()),
         (_, "/health") => ("200 OK", "ok\n".into()),
@@ -112,7 +155,10 @@ fn answer(stream: TcpStream, options: &Options, end: &mpsc::Sender<()>) -> std::
             Ok(value) => ("200 OK", format!("{value}\n")),
             Err(_) => ("404 Not Found", "not set\n".into()),
         },
-        _ => ("200 OK", format!("name: {}\nhostname: {}\n", options.name, hostname())),
+        _ => (
+            "200 OK",
+            format!("name: {}\nhostname: {}\n", options.name, hostname()),
+        ),
     };
     let mut stream = reader.into_inner();
     write!(
@@ -121,7 +167,7 @@ fn answer(stream: TcpStream, options: &Options, end: &mpsc::Sender<()>) -> std::
         body.len()
     )?;
     if (method, path) == ("POST", "/exit") {
-        let _ = end.send(());
+        let _ = end.send(End::Request);
     }
     Ok(())
 }
