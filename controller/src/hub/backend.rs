@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use foundry_proto::agent::v1::{Assign, Event, IssuedCertificate, Welcome};
+use foundry_proto::agent::v1::{Assign, Event, Hello, IssuedCertificate, Welcome};
 use foundry_proto::{Digest, HostId};
 
 /// What the hub asks of the rest of the controller.
@@ -33,8 +33,9 @@ pub trait Backend: Send + Sync + 'static {
     /// A certificate for the key of this request. The key is admitted beside the present one before this returns.
     async fn renew(&self, host: HostId, csr: &[u8]) -> Result<IssuedCertificate, BackendError>;
 
-    /// A session opened with this key of the host: earlier keys of its renewal may be dropped from the allow-list.
-    async fn connected(&self, host: HostId, key: Digest);
+    /// A session opened with this key of the host: earlier keys of its renewal may be dropped from the allow-list. Awaited
+    /// before anything of the session is recorded, so that what the hello says is older than every event after it.
+    async fn connected(&self, host: HostId, key: Digest, hello: &Hello);
 }
 
 /// An event with where it comes from.
