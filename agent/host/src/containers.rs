@@ -1,5 +1,10 @@
-//! Container runtimes: images, containers and their events. Containers are *run* by systemd units through the runtime's
+//! Container runtimes: images and containers. Containers are *run* by systemd units through the runtime's
 //! own command-line program; what is here looks at them and clears away.
+
+mod detect;
+mod engine;
+mod pulling;
+mod reference;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,13 +13,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
-use futures_util::stream::BoxStream;
+
+pub use detect::HostRuntimes;
+pub use reference::Reference;
 
 /// The container runtimes of a host.
 #[async_trait]
 pub trait Runtimes: Send + Sync {
-    /// The runtime to be used: Docker where it answers, else Podman. The choice is kept while it answers.
+    /// The runtime to be used: Docker where it answers, else Podman. The choice is kept while it answers. Changes nothing.
     async fn chosen(&self) -> Result<Arc<dyn Containers>, ContainersError>;
+
+    /// The same, where none answers after Podman's socket was enabled and opened, if Podman is installed.
+    async fn prepare(&self) -> Result<Arc<dyn Containers>, ContainersError>;
 
     /// All that are installed, whether they answer or not. Nothing is started for it.
     async fn installed(&self) -> Vec<RuntimeInfo>;
@@ -44,20 +54,11 @@ pub trait Containers: Send + Sync {
     /// All containers, also those that do not run.
     async fn containers(&self) -> Result<Vec<ContainerState>, ContainersError>;
 
-    /// The container of this name or id.
-    async fn container(&self, name: &str) -> Result<Option<ContainerState>, ContainersError>;
-
     /// Stops the container: SIGTERM, then SIGKILL after the grace. One that does not run, or is gone, is no error.
     async fn stop(&self, id: &str, grace: Duration) -> Result<(), ContainersError>;
 
     /// Removes the container, whether it runs or not, but not its volumes. One that is gone is no error.
     async fn remove(&self, id: &str) -> Result<(), ContainersError>;
-
-    /// What happens to the container of this name from now on. It ends when the connection is lost.
-    async fn events(
-        &self,
-        name: &str,
-    ) -> Result<BoxStream<'static, ContainerEvent>, ContainersError>;
 }
 
 /// Takes one line of progress.
@@ -128,15 +129,6 @@ pub struct PublishedPort {
     pub protocol: crate::ports::Protocol,
 }
 
-/// What happened to a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContainerEvent {
-    /// `start`, `die`, `oom`, `destroy`, as the runtime says.
-    pub action: String,
-    /// How its main process ended, with `die`.
-    pub exit_code: Option<i32>,
-}
-
 /// What went wrong with a container runtime.
 #[derive(Debug, thiserror::Error)]
 pub enum ContainersError {
@@ -180,6 +172,9 @@ pub enum ContainersError {
         #[source]
         source: std::io::Error,
     },
+    /// Podman is installed, but its socket could not be opened.
+    #[error("podman: cannot open podman.socket")]
+    PodmanSocket(#[source] crate::systemd::SystemdError),
     /// No answer in time.
     #[error("{runtime}: {action} {object} got no answer within {} s", limit.as_secs())]
     Deadline {

@@ -3,11 +3,17 @@
 //! A job's `done` says only that a unit's processes were executed: whether they go on running shows in [`UnitState`]
 //! later. So callers start a unit, then watch it.
 
+mod bus;
+mod journal;
+mod properties;
+
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
+
+pub use bus::SystemBus;
 
 /// The service manager of the host.
 #[async_trait]
@@ -230,7 +236,44 @@ impl UnitState {
     }
 }
 
-// === impl names ===
+// === impl SystemdError ===
+
+impl SystemdError {
+    fn call(action: &'static str, unit: &str, source: zbus::Error) -> Self {
+        Self::Call {
+            action,
+            unit: unit.to_owned(),
+            source,
+        }
+    }
+}
+
+// === impl UnitVerb ===
+
+impl UnitVerb {
+    /// As a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Restart => "restart",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+// === impl JobResult ===
+
+impl From<String> for JobResult {
+    fn from(result: String) -> Self {
+        if result == "done" {
+            Self::Done
+        } else {
+            Self::Other(result)
+        }
+    }
+}
+
+// === impl Display ===
 
 impl fmt::Display for ActiveState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -248,11 +291,7 @@ impl fmt::Display for ActiveState {
 
 impl fmt::Display for UnitVerb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Start => "start",
-            Self::Restart => "restart",
-            Self::Stop => "stop",
-        })
+        f.write_str(self.as_str())
     }
 }
 
