@@ -6,11 +6,17 @@
 
 pub mod edit;
 mod error;
+mod field;
 mod model;
+mod read;
+mod report;
 pub mod template;
+mod tree;
 
 pub use error::{SpecError, SpecWarning};
 pub use model::*;
+
+use report::Report;
 
 /// A file that was read, and what should be said about it though it is valid.
 #[derive(Debug, Clone)]
@@ -27,15 +33,20 @@ pub struct Parsed {
 ///
 /// All that is wrong with it, in the order of the file.
 pub fn parse(source: &str, file: &str) -> Result<Parsed, Vec<SpecError>> {
-    let _ = source;
-    Err(vec![SpecError {
-        file: file.to_owned(),
-        line: 1,
-        column: 1,
-        offset: 0,
-        length: 0,
-        message: "this build cannot read stack.yaml yet".to_owned(),
-        expected: None,
-        hint: None,
-    }])
+    let mut report = Report::new(source, file);
+    let stack = match tree::build(source) {
+        Ok(root) => read::stack(&root, &mut report),
+        Err(error) => {
+            let reported = report.error(&error.at, error.message);
+            if let Some(hint) = error.hint {
+                reported.hint(hint);
+            }
+            None
+        }
+    };
+    let warnings = report.finish()?;
+    // What keeps a stack from being made was reported, so there are errors then.
+    stack
+        .map(|stack| Parsed { stack, warnings })
+        .ok_or_else(Vec::new)
 }

@@ -16,6 +16,7 @@ pub use component::{Component, ComponentKind, Value};
 pub use host::{Address, AddressError, Become, Host, Reach, Role};
 pub use names::{FleetName, Hostname, Instance, Label, NameError, ServiceName};
 pub use quantity::{Bytes, MilliCpus, QuantityError, Span};
+pub(crate) use service::is_secret_name;
 pub use service::{
     Env, Health, ImageError, ImageReference, Limits, Port, PortError, Probe, ProbeError, Protocol,
     Service, Volume, VolumeError,

@@ -42,8 +42,8 @@ const BYTE_UNITS: &[(&str, u64)] = &[
     ("T", 1_000_000_000_000),
     ("G", 1_000_000_000),
     ("M", 1_000_000),
-    ("K", 1000),
     ("k", 1000),
+    ("K", 1000),
 ];
 
 /// A whole number followed by one of the units, multiplied out.
@@ -133,9 +133,11 @@ impl FromStr for Bytes {
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fits = |(_, factor): &&(&str, u64)| self.0.is_multiple_of(*factor);
         match BYTE_UNITS
             .iter()
-            .find(|(_, factor)| self.0.is_multiple_of(*factor))
+            .filter(fits)
+            .max_by_key(|(_, factor)| *factor)
         {
             Some((unit, factor)) => write!(f, "{}{unit}", self.0 / factor),
             None => self.0.fmt(f),

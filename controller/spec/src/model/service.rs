@@ -13,6 +13,7 @@ use super::quantity::{Bytes, MilliCpus};
 use super::text::Text;
 
 pub use env::Env;
+pub(crate) use env::is_secret_name;
 pub use health::{Health, Probe, ProbeError};
 pub use image::{ImageError, ImageReference};
 pub use port::{Port, PortError, Protocol};
