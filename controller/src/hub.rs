@@ -9,11 +9,22 @@
 //! operator API is not served here.
 
 mod admission;
+mod artifact;
 mod backend;
+mod connection;
+mod door;
 mod error;
 mod event;
+mod gate;
 mod handle;
+mod listen;
+mod log_limit;
+mod recorder;
+mod refusal;
+mod registry;
 mod serve;
+mod service;
+mod session;
 
 pub use admission::{Admission, Admitted};
 pub use backend::{Backend, BackendError, HostEvent};

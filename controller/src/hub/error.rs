@@ -71,3 +71,9 @@ pub enum SessionError {
         reason: &'static str,
     },
 }
+
+/// The error with every cause, for the log.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

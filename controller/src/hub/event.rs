@@ -84,6 +84,8 @@ pub enum Disconnect {
     Cut(Refusal),
     /// The agent broke the protocol.
     Protocol(String),
+    /// Its events cannot be stored.
+    NotStored,
     /// The controller stops.
     Stopping,
 }
