@@ -16,6 +16,14 @@ pub mod systemd;
 
 use std::sync::Arc;
 
+use clock::KernelClock;
+use containers::HostRuntimes;
+use exec::Processes;
+use files::HostFiles;
+use packages::HostPackages;
+use ports::ProcPorts;
+use systemd::SystemBus;
+
 pub use clock::Clock;
 pub use containers::{Containers, Runtimes};
 pub use exec::Exec;
@@ -40,4 +48,23 @@ pub struct Host {
     pub ports: Arc<dyn Ports>,
     /// The host's clocks.
     pub clock: Arc<dyn Clock>,
+}
+
+// === impl Host ===
+
+impl Host {
+    /// The host that this process runs on. Nothing is connected yet.
+    pub fn this() -> Self {
+        let exec: Arc<dyn Exec> = Arc::new(Processes);
+        let systemd: Arc<dyn Systemd> = Arc::new(SystemBus::new(Arc::clone(&exec)));
+        Self {
+            runtimes: Arc::new(HostRuntimes::new(Arc::clone(&exec), Arc::clone(&systemd))),
+            packages: Arc::new(HostPackages::new(Arc::clone(&exec))),
+            files: Arc::new(HostFiles::new()),
+            ports: Arc::new(ProcPorts),
+            clock: Arc::new(KernelClock),
+            systemd,
+            exec,
+        }
+    }
 }

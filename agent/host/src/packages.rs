@@ -1,6 +1,12 @@
 //! The package manager of the distribution.
 
+mod host;
+mod locks;
+mod manager;
+
 use async_trait::async_trait;
+
+pub use host::HostPackages;
 
 use crate::containers::ProgressFn;
 use crate::exec::ExecError;

@@ -1,8 +1,13 @@
 //! Who listens on which port of the host.
 
+mod proc;
+
 use std::fmt;
+use std::net::IpAddr;
 
 use async_trait::async_trait;
+
+pub use proc::ProcPorts;
 
 /// The host's listening sockets.
 #[async_trait]
@@ -29,7 +34,7 @@ pub struct Listener {
     /// Its protocol.
     pub protocol: Protocol,
     /// Its address; unspecified: all of them.
-    pub address: std::net::IpAddr,
+    pub address: IpAddr,
     /// Its port.
     pub port: u16,
     /// The socket's inode.
@@ -49,6 +54,21 @@ pub struct Process {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the list of sockets")]
 pub struct PortsError(#[source] pub std::io::Error);
+
+// === impl Listener ===
+
+impl Listener {
+    /// Whether something that wants this address (none: all of them) and port finds it taken.
+    pub fn clashes(&self, protocol: Protocol, address: Option<IpAddr>, port: u16) -> bool {
+        let meets = match address {
+            Some(wanted) if !wanted.is_unspecified() => {
+                self.address.is_unspecified() || self.address == wanted
+            }
+            _ => true,
+        };
+        meets && self.port == port && self.protocol == protocol
+    }
+}
 
 // === impl Protocol ===
 
