@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::ops::Range;
 use std::str::FromStr;
 
-use crate::report::Report;
+use crate::report::{Report, nearest};
 use crate::tree::{Content, Node, Scalar};
 
 /// A key that a mapping may have, and what is to stand there.
@@ -139,7 +139,11 @@ impl<'t> Field<'t> {
         match port.map(u16::try_from) {
             Some(Ok(port)) if port > 0 => Some(port),
             Some(_) => {
-                self.refuse(format!("`{}` is not from 1 to 65535", self.name), report);
+                let text = self.scalar(report)?;
+                self.refuse(
+                    format!("`{text}` is not a port: it is from 1 to 65535"),
+                    report,
+                );
                 None
             }
             None => {
@@ -260,7 +264,7 @@ impl<'t> Table<'t> {
     /// The value of a key that must be there.
     pub(crate) fn need(&self, name: &'static str, report: &mut Report<'_>) -> Option<Field<'t>> {
         let field = self.get(name);
-        if field.is_none() {
+        if field.is_none() && !self.is_misspelt(name) {
             let at = match self.node.entry(name) {
                 Some(entry) => entry.key.at.clone(),
                 None => self.node.at.start..self.node.at.start,
@@ -270,6 +274,20 @@ impl<'t> Table<'t> {
                 .expected(format!("{name}: {}", self.doc(name)));
         }
         field
+    }
+
+    /// Whether a key that is not known was probably meant to be this one, and said so already.
+    fn is_misspelt(&self, name: &str) -> bool {
+        let names = || self.keys.iter().map(|key| key.name);
+        let given = self
+            .node
+            .entries()
+            .iter()
+            .filter_map(|entry| entry.key.scalar());
+        given
+            .map(Scalar::text)
+            .filter(|given| !names().any(|known| known == *given))
+            .any(|given| nearest(given, names()) == Some(name))
     }
 
     fn doc(&self, name: &str) -> &'static str {

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod component;
+mod config;
 mod host;
 mod names;
 mod quantity;
@@ -12,7 +13,8 @@ mod storage;
 mod text;
 
 pub use cluster::{Cluster, Controller, DEFAULT_LISTEN, Vip, VipHolder};
-pub use component::{Component, ComponentKind, Value};
+pub use component::{Component, ComponentKind};
+pub use config::{Config, Value};
 pub use host::{Address, AddressError, Become, Host, Reach, Role};
 pub use names::{FleetName, Hostname, Instance, Label, NameError, ServiceName};
 pub use quantity::{Bytes, MilliCpus, QuantityError, Span};
@@ -24,7 +26,7 @@ pub use service::{
 pub use storage::{Storage, TrueNas};
 pub use text::{SecretRef, Text, TextError};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// A validated stack.yaml.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,6 +43,7 @@ pub struct Stack {
     /// In the order of the file.
     pub hosts: Vec<Host>,
     /// In the order in which they depend on one another.
+    #[serde(serialize_with = "by_name")]
     pub components: Vec<Component>,
     /// In the order of the file.
     pub services: Vec<Service>,
@@ -71,4 +74,13 @@ impl Stack {
             .iter()
             .find(|component| component.kind == kind)
     }
+}
+
+/// As in the file: a mapping from name to settings.
+fn by_name<S: Serializer>(components: &[Component], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(
+        components
+            .iter()
+            .map(|component| (component.kind, component)),
+    )
 }

@@ -2,27 +2,29 @@
 
 use std::fmt;
 
-use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
+use super::config::Config;
 use super::names::Hostname;
-use super::text::Text;
 
 /// A part of the stack that the file declares.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Component {
     /// Which.
-    #[serde(rename = "name")]
+    #[serde(skip)]
     pub kind: ComponentKind,
     /// Left out: the version it has, or at first install a default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Where it runs, with the default filled in.
+    /// Where it runs, with the default filled in; empty for what runs in Kubernetes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<Hostname>,
     /// Merged into its own configuration.
-    pub config: Vec<(String, Value)>,
+    #[serde(skip_serializing_if = "Config::is_empty")]
+    pub config: Config,
     /// Merged under what a chart needs.
-    pub values: Vec<(String, Value)>,
+    #[serde(skip_serializing_if = "Config::is_empty")]
+    pub values: Config,
 }
 
 /// The components that there are, in the order in which they depend on one another.
@@ -38,25 +40,6 @@ pub enum ComponentKind {
     Contour,
     /// Certificates within Kubernetes.
     CertManager,
-}
-
-/// A piece of configuration that foundry passes on.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value {
-    /// Nothing.
-    Null,
-    /// `true` or `false`.
-    Bool(bool),
-    /// A whole number.
-    Integer(i64),
-    /// Any other number.
-    Float(f64),
-    /// A string.
-    Text(Text),
-    /// A sequence.
-    List(Vec<Value>),
-    /// A mapping, in the order of the file.
-    Map(Vec<(String, Value)>),
 }
 
 // === impl ComponentKind ===
@@ -100,33 +83,5 @@ impl fmt::Display for ComponentKind {
 impl Serialize for ComponentKind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
-    }
-}
-
-// === impl Value ===
-
-impl Serialize for Value {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Null => serializer.serialize_unit(),
-            Self::Bool(value) => serializer.serialize_bool(*value),
-            Self::Integer(value) => serializer.serialize_i64(*value),
-            Self::Float(value) => serializer.serialize_f64(*value),
-            Self::Text(text) => text.serialize(serializer),
-            Self::List(items) => {
-                let mut list = serializer.serialize_seq(Some(items.len()))?;
-                items
-                    .iter()
-                    .try_for_each(|item| list.serialize_element(item))?;
-                list.end()
-            }
-            Self::Map(entries) => {
-                let mut map = serializer.serialize_map(Some(entries.len()))?;
-                entries
-                    .iter()
-                    .try_for_each(|(key, value)| map.serialize_entry(key, value))?;
-                map.end()
-            }
-        }
     }
 }

@@ -3,7 +3,7 @@
 use super::host::Hosts;
 use super::strings::Version;
 use crate::field::{Field, Key, key};
-use crate::model::{Component, ComponentKind, Hostname, Text, Value};
+use crate::model::{Component, ComponentKind, Config, Hostname, Text, Value};
 use crate::report::Report;
 use crate::tree::{Content, Scalar};
 
@@ -64,8 +64,8 @@ fn component(
             kind,
             version: None,
             hosts: default_hosts(kind, hosts),
-            config: Vec::new(),
-            values: Vec::new(),
+            config: Config::default(),
+            values: Config::default(),
         });
     }
     let chart = matches!(kind, ComponentKind::Contour | ComponentKind::CertManager);
@@ -126,7 +126,7 @@ fn check_count(
 }
 
 /// A mapping that is passed on.
-fn mapping(field: &Field<'_>, report: &mut Report<'_>) -> Vec<(String, Value)> {
+fn mapping(field: &Field<'_>, report: &mut Report<'_>) -> Config {
     let entries = field.entries(report).into_iter();
     entries
         .map(|(key, item)| (key.name().to_owned(), value(&item, report)))
@@ -152,22 +152,29 @@ fn scalar_value(scalar: &Scalar, field: &Field<'_>, report: &mut Report<'_>) -> 
     if scalar.is_null() {
         return Value::Null;
     }
-    let number = || scalar.as_integer().map(Value::Integer);
+    let number = scalar.as_integer().map(Value::Integer);
     let float = || {
         scalar
             .as_float()
             .filter(|float| float.is_finite())
             .map(Value::Float)
     };
-    if let Some(value) = scalar
-        .as_bool()
-        .map(Value::Bool)
-        .or_else(number)
-        .or_else(float)
-    {
-        return value;
+    let Some(value) = scalar.as_bool().map(Value::Bool).or(number).or_else(float) else {
+        return field
+            .parse_scalar::<Text>(report)
+            .map_or(Value::Null, Value::Text);
+    };
+    let text = scalar.text();
+    if text.len() > 1 && text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()) {
+        report
+            .error(
+                field.at(),
+                format!("`{text}` means different numbers to different readers"),
+            )
+            .hint(format!(
+                "quote it, \"{text}\", or write 0o{} for an octal number",
+                &text[1..]
+            ));
     }
-    field
-        .parse_scalar::<Text>(report)
-        .map_or(Value::Null, Value::Text)
+    value
 }

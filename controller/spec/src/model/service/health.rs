@@ -2,27 +2,24 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
 use crate::model::quantity::Span;
 
 /// `health:`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
     /// What is asked.
-    #[serde(flatten)]
     pub probe: Probe,
     /// How often; left out: the agent's default.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<Span>,
     /// How long an answer may take; left out: the agent's default.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
 }
 
 /// What is asked, on the host itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probe {
     /// Healthy at any status from 200 to 399.
     Http(String),
@@ -47,6 +44,25 @@ pub enum ProbeError {
     /// No program, or a relative one.
     #[error("a probe's command begins with the absolute path of a program")]
     Command,
+}
+
+// === impl Health ===
+
+impl Serialize for Health {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match &self.probe {
+            Probe::Http(url) => map.serialize_entry("http", url)?,
+            Probe::Tcp(address) => map.serialize_entry("tcp", address)?,
+            Probe::Command(argv) => map.serialize_entry("command", argv)?,
+        }
+        for (name, span) in [("interval", self.interval), ("timeout", self.timeout)] {
+            if let Some(span) = span {
+                map.serialize_entry(name, &span)?;
+            }
+        }
+        map.end()
+    }
 }
 
 // === impl Probe ===
