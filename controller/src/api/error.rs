@@ -77,7 +77,12 @@ impl ErrorKind {
 impl ApiError {
     /// An error without causes.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), causes: Vec::new(), hints: Vec::new() }
+        Self {
+            kind,
+            message: message.into(),
+            causes: Vec::new(),
+            hints: Vec::new(),
+        }
     }
 
     /// From an error and its chain of sources.
@@ -101,7 +106,9 @@ impl ApiError {
         if let Ok(json) = serde_json::to_vec(self)
             && json.len() <= LONGEST
         {
-            status.metadata_mut().insert_bin(ERROR_KEY, MetadataValue::from_bytes(&json));
+            status
+                .metadata_mut()
+                .insert_bin(ERROR_KEY, MetadataValue::from_bytes(&json));
         }
         status
     }
@@ -145,6 +152,9 @@ mod tests {
     #[test]
     fn an_error_too_long_for_a_header_keeps_its_message() {
         let error = ApiError::new(ErrorKind::Invalid, "too much").hints(vec!["x".repeat(10_000)]);
-        assert_eq!(ApiError::from_status(&error.to_status()).message, "too much");
+        assert_eq!(
+            ApiError::from_status(&error.to_status()).message,
+            "too much"
+        );
     }
 }

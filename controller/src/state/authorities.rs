@@ -24,7 +24,10 @@ impl Authorities {
             CertificateAuthority::generate(kind, fleet, now)
                 .map_err(|source| failed(fleet, "make the CA", source))
         };
-        Ok(Self { fleet: make(Authority::Fleet)?, services: make(Authority::Services)? })
+        Ok(Self {
+            fleet: make(Authority::Fleet)?,
+            services: make(Authority::Services)?,
+        })
     }
 
     /// Reads both from the fleet's folder.
@@ -38,7 +41,10 @@ impl Authorities {
             CertificateAuthority::from_pem(&certificate, &key)
                 .map_err(|source| failed(paths.fleet(), "read the CA", source))
         };
-        Ok(Self { fleet: read(Authority::Fleet)?, services: read(Authority::Services)? })
+        Ok(Self {
+            fleet: read(Authority::Fleet)?,
+            services: read(Authority::Services)?,
+        })
     }
 
     /// The CA of controller and agents.
@@ -54,15 +60,22 @@ impl Authorities {
     /// The key that seals what is secret in the store.
     pub fn seal_key(paths: &Paths) -> Result<Zeroizing<[u8; SEAL_KEY_LENGTH]>, StateError> {
         let path = paths.seal_key();
-        let bytes =
-            fs_err::read(&path).map(Zeroizing::new).map_err(StateError::io("read a key"))?;
+        let bytes = fs_err::read(&path)
+            .map(Zeroizing::new)
+            .map_err(StateError::io("read a key"))?;
         let found = bytes.len();
-        let key: [u8; SEAL_KEY_LENGTH] =
-            bytes.as_slice().try_into().map_err(|_| StateError::SealKey { path, found })?;
+        let key: [u8; SEAL_KEY_LENGTH] = bytes
+            .as_slice()
+            .try_into()
+            .map_err(|_| StateError::SealKey { path, found })?;
         Ok(Zeroizing::new(key))
     }
 }
 
 fn failed(fleet: &FleetId, action: &'static str, source: PkiError) -> StateError {
-    StateError::Authority { fleet: fleet.clone(), action, source }
+    StateError::Authority {
+        fleet: fleet.clone(),
+        action,
+        source,
+    }
 }

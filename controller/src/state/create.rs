@@ -46,14 +46,16 @@ fn fill(paths: &Paths) -> Result<(), StateError> {
     guard::make_private(&paths.ca_dir())?;
     guard::make_private(&paths.artifacts())?;
     let authorities = Authorities::generate(fleet, SystemTime::now())?;
-    for (kind, authority) in
-        [(Authority::Fleet, authorities.fleet()), (Authority::Services, authorities.services())]
-    {
+    for (kind, authority) in [
+        (Authority::Fleet, authorities.fleet()),
+        (Authority::Services, authorities.services()),
+    ] {
         let certificate = authority.certificate_pem();
         write_private(&paths.ca_certificate(kind), certificate.as_bytes())
             .map_err(StateError::io("write a certificate"))?;
         let key = authority.key_pem();
-        write_private(&paths.ca_key(kind), key.as_bytes()).map_err(StateError::io("write a key"))?;
+        write_private(&paths.ca_key(kind), key.as_bytes())
+            .map_err(StateError::io("write a key"))?;
     }
     let mut key = Zeroizing::new([0; SEAL_KEY_LENGTH]);
     rand::fill(key.as_mut_slice()).map_err(|_| StateError::Random)?;

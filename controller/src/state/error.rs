@@ -104,7 +104,9 @@ impl StateError {
                 }
                 hints
             }
-            Self::Writable { path, .. } => vec![format!("take the right away: `chmod go-w {path}`")],
+            Self::Writable { path, .. } => {
+                vec![format!("take the right away: `chmod go-w {path}`")]
+            }
             Self::NotOurs { .. } => {
                 vec!["run this as the user who made the fleet, without sudo".to_owned()]
             }

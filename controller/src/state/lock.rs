@@ -29,7 +29,10 @@ impl FleetLock {
                     pid if read && !pid.is_empty() => format!("process {pid}"),
                     _ => "another process".to_owned(),
                 };
-                return Err(StateError::Held { fleet: paths.fleet().clone(), holder });
+                return Err(StateError::Held {
+                    fleet: paths.fleet().clone(),
+                    holder,
+                });
             }
             Err(errno) => return Err(StateError::io("lock the fleet")(errno.into())),
         }
@@ -46,5 +49,7 @@ fn open(paths: &Paths) -> Result<fs_err::File, StateError> {
     let mut options = fs_err::OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     fs_err::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(paths.lock()).map_err(StateError::io("open the lock"))
+    options
+        .open(paths.lock())
+        .map_err(StateError::io("open the lock"))
 }

@@ -30,3 +30,5 @@ pub use lock::FleetLock;
 pub use open::{list_fleets, open_fleet};
 pub use paths::Paths;
 
+pub(crate) use durable::sync_dir;
+pub(crate) use paths::LONGEST_SOCKET_PATH;

@@ -13,7 +13,11 @@ pub fn open_fleet(home: &Utf8Path, fleet: &FleetId) -> Result<Paths, StateError>
     let paths = Paths::new(home, fleet);
     if !paths.ca_dir().is_dir() {
         let known = list_fleets(home)?;
-        return Err(StateError::NoState { fleet: fleet.clone(), home: home.to_owned(), known });
+        return Err(StateError::NoState {
+            fleet: fleet.clone(),
+            home: home.to_owned(),
+            known,
+        });
     }
     guard::refuse_open_parents(paths.dir())?;
     guard::refuse_open(paths.dir())?;

@@ -19,7 +19,10 @@ pub struct Paths {
 impl Paths {
     /// The places of this fleet under this home (`$FOUNDRY_HOME`).
     pub fn new(home: &Utf8Path, fleet: &FleetId) -> Self {
-        Self { fleet: fleet.clone(), dir: Self::fleets(home).join(fleet.as_str()) }
+        Self {
+            fleet: fleet.clone(),
+            dir: Self::fleets(home).join(fleet.as_str()),
+        }
     }
 
     /// The folder of all fleets.
@@ -55,7 +58,10 @@ impl Paths {
     /// The socket to dial: the recorded one, else the usual one.
     pub fn socket_to_dial(&self) -> Utf8PathBuf {
         let recorded = fs_err::read_to_string(self.socket_pointer()).ok();
-        let recorded = recorded.as_deref().map(str::trim).filter(|path| !path.is_empty());
+        let recorded = recorded
+            .as_deref()
+            .map(str::trim)
+            .filter(|path| !path.is_empty());
         recorded.map_or_else(|| self.socket(), Utf8PathBuf::from)
     }
 

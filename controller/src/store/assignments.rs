@@ -84,6 +84,19 @@ impl Assignments {
         Self { store, seal }
     }
 
+    /// Everything that any host should have, or had once.
+    pub async fn all(&self) -> Result<Vec<(HostId, Wanted)>, StoreError> {
+        let records = self.store.list(Table::Assignments, "").await?;
+        records
+            .into_iter()
+            .filter_map(|(key, record)| {
+                let (host, name) = key.split_once('/')?;
+                let (host, name) = (host.parse().ok()?, name.parse().ok()?);
+                Some(wanted(name, &key, &record).map(|wanted| (host, wanted)))
+            })
+            .collect()
+    }
+
     /// Everything that this host should have, or had once.
     pub async fn list(&self, host: HostId) -> Result<Vec<Wanted>, StoreError> {
         let prefix = format!("{host}/");
@@ -105,7 +118,9 @@ impl Assignments {
     ) -> Result<Option<Wanted>, StoreError> {
         let key = format!("{host}/{name}");
         let record = self.store.get(Table::Assignments, &key).await?;
-        record.map(|record| wanted(name.clone(), &key, &record)).transpose()
+        record
+            .map(|record| wanted(name.clone(), &key, &record))
+            .transpose()
     }
 
     /// What the host is to be sent.
@@ -133,7 +148,9 @@ impl Assignments {
             slots: next.slots,
             retry: next.retry,
         };
-        let sealed = self.seal.seal(&place(host, &next.name, revision), &assign.encode_to_vec())?;
+        let sealed = self
+            .seal
+            .seal(&place(host, &next.name, revision), &assign.encode_to_vec())?;
         let row = Row {
             revision,
             digest: digest.to_bytes(),
@@ -184,8 +201,9 @@ fn wanted(name: AssignmentName, key: &str, record: &super::Record) -> Result<Wan
         source,
     };
     let row = Row::decode(record.value.clone()).map_err(damaged)?;
-    let digest = Digest::try_from(&row.digest)
-        .map_err(|_| StoreError::Seal { what: format!("the digest of {key}") })?;
+    let digest = Digest::try_from(&row.digest).map_err(|_| StoreError::Seal {
+        what: format!("the digest of {key}"),
+    })?;
     Ok(Wanted {
         name,
         revision: row.revision,

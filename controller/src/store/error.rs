@@ -74,7 +74,9 @@ impl StoreError {
         match self {
             Self::DiskFull { path, .. } => {
                 let folder = path.parent().map_or("/", camino::Utf8Path::as_str);
-                vec![format!("free some space where {folder} lies; nothing was half written")]
+                vec![format!(
+                    "free some space where {folder} lies; nothing was half written"
+                )]
             }
             Self::Seal { .. } | Self::Damaged { .. } => {
                 vec!["bring the state back from a backup: `foundry restore FILE`".to_owned()]

@@ -30,14 +30,28 @@ pub struct Events {
 
 impl Events {
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, appended: Arc::new(AtomicU64::new(0)) }
+        Self {
+            store,
+            appended: Arc::new(AtomicU64::new(0)),
+        }
     }
 
     /// Appends events; what is too old or too much is forgotten now and then.
     pub async fn append(&self, events: Vec<EventRecord>) -> Result<(), StoreError> {
-        let now_ms = events.iter().map(|event| event.at_ms).max().unwrap_or_default();
+        let now_ms = events
+            .iter()
+            .map(|event| event.at_ms)
+            .max()
+            .unwrap_or_default();
         let count = events.len() as u64;
-        self.store.write(events.into_iter().map(|event| self.appending(event)).collect()).await?;
+        self.store
+            .write(
+                events
+                    .into_iter()
+                    .map(|event| self.appending(event))
+                    .collect(),
+            )
+            .await?;
         self.appended(count, now_ms).await
     }
 
@@ -68,7 +82,10 @@ impl Events {
     /// Forgets what is too old or too much.
     pub async fn trim(&self, now_ms: u64) -> Result<(), StoreError> {
         let age_ms = u64::try_from(RETENTION.as_millis()).unwrap_or(u64::MAX);
-        let retention = Retention { since_ms: now_ms.saturating_sub(age_ms), entries: MOST };
+        let retention = Retention {
+            since_ms: now_ms.saturating_sub(age_ms),
+            entries: MOST,
+        };
         self.store.trim(Log::Events, retention).await?;
         self.store.trim(Log::Runs, retention).await
     }
@@ -80,11 +97,18 @@ impl Events {
         after: u64,
         most: u32,
     ) -> Result<Vec<EventRecord>, StoreError> {
-        let range = Range { topics: hosts, after, most };
+        let range = Range {
+            topics: hosts,
+            after,
+            most,
+        };
         let entries = self.store.read(Log::Events, range).await?;
         let events = entries.into_iter().filter_map(|entry| {
             let event = EventRecord::decode(entry.value).ok()?;
-            Some(EventRecord { number: entry.number, ..event })
+            Some(EventRecord {
+                number: entry.number,
+                ..event
+            })
         });
         Ok(events.collect())
     }

@@ -48,6 +48,9 @@ pub struct HoldingRecord {
     /// Something was changed by hand, and what.
     #[prost(string, tag = "12")]
     pub drift: String,
+    /// The revision that the probes looked at.
+    #[prost(uint64, tag = "13")]
+    pub health_revision: u64,
 }
 
 /// Holdings by host and name.
@@ -64,9 +67,7 @@ impl Holdings {
     }
 
     /// Everything that any host told.
-    pub async fn all(
-        &self,
-    ) -> Result<Vec<(HostId, AssignmentName, HoldingRecord)>, StoreError> {
+    pub async fn all(&self) -> Result<Vec<(HostId, AssignmentName, HoldingRecord)>, StoreError> {
         let records = self.store.list(Table::Holdings, "").await?;
         records
             .into_iter()
@@ -74,7 +75,11 @@ impl Holdings {
                 let (host, name) = key.split_once('/')?;
                 let (host, name) = (host.parse().ok()?, name.parse().ok()?);
                 let row = HoldingRecord::decode(record.value);
-                let damaged = |source| StoreError::Damaged { table: Table::Holdings, key, source };
+                let damaged = |source| StoreError::Damaged {
+                    table: Table::Holdings,
+                    key,
+                    source,
+                };
                 Some(row.map(|row| (host, name, row)).map_err(damaged))
             })
             .collect()

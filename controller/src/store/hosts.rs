@@ -51,7 +51,13 @@ pub struct HostRow {
     /// Its ledger: another one means that it lost what it had.
     #[prost(string, tag = "13")]
     pub ledger_id: String,
+    /// SHA-256 of public keys of earlier enrolments, so that a refusal can say so; the newest last.
+    #[prost(bytes = "bytes", repeated, tag = "14")]
+    pub old_keys: Vec<bytes::Bytes>,
 }
+
+/// Keys of earlier enrolments that are remembered.
+const OLD_KEYS: usize = 8;
 
 /// The hosts by id, and their names.
 #[derive(Clone)]
@@ -65,7 +71,30 @@ pub struct Hosts {
 impl HostRow {
     /// The admitted keys.
     pub fn admitted(&self) -> Vec<Digest> {
-        self.keys.iter().filter_map(|key| Digest::try_from(key).ok()).collect()
+        self.keys
+            .iter()
+            .filter_map(|key| Digest::try_from(key).ok())
+            .collect()
+    }
+
+    /// The keys of earlier enrolments.
+    pub fn retired(&self) -> Vec<Digest> {
+        self.old_keys
+            .iter()
+            .filter_map(|key| Digest::try_from(key).ok())
+            .collect()
+    }
+
+    /// From now on this key alone is admitted; the others are only remembered.
+    pub fn admit_only(&mut self, key: Digest) {
+        let key = key.to_bytes();
+        let retired = std::mem::take(&mut self.keys)
+            .into_iter()
+            .filter(|old| *old != key);
+        self.old_keys.extend(retired);
+        let excess = self.old_keys.len().saturating_sub(OLD_KEYS);
+        self.old_keys.drain(..excess);
+        self.keys = vec![key];
     }
 }
 
@@ -90,7 +119,9 @@ impl Hosts {
     pub async fn get(&self, id: HostId) -> Result<Option<(HostRow, u64)>, StoreError> {
         let key = id.to_string();
         let record = self.store.get(Table::Hosts, &key).await?;
-        record.map(|record| Ok((decode(&key, &record)?, record.version))).transpose()
+        record
+            .map(|record| Ok((decode(&key, &record)?, record.version)))
+            .transpose()
     }
 
     /// The host of this name.
@@ -101,7 +132,9 @@ impl Hosts {
         let Some(record) = self.store.get(Table::Hostnames, name.as_str()).await? else {
             return Ok(None);
         };
-        let id = std::str::from_utf8(&record.value).ok().and_then(|id| id.parse().ok());
+        let id = std::str::from_utf8(&record.value)
+            .ok()
+            .and_then(|id| id.parse().ok());
         let Some(id) = id else { return Ok(None) };
         Ok(self.get(id).await?.map(|(row, version)| (id, row, version)))
     }
@@ -113,15 +146,22 @@ impl Hosts {
         row: &HostRow,
         version: Option<u64>,
     ) -> Result<(), StoreError> {
-        self.store.write(self.putting(id, row, version)).await.map(|_| ())
+        self.store
+            .write(self.putting(id, row, version))
+            .await
+            .map(|_| ())
     }
 
     /// The changes of [`Self::put`], to be carried out with others.
     pub fn putting(&self, id: HostId, row: &HostRow, version: Option<u64>) -> Vec<Write> {
         let expect = version.map_or(Expect::Absent, Expect::Version);
         let value = row.encode_to_vec().into();
-        let mut batch =
-            vec![Write::Put { table: Table::Hosts, key: id.to_string(), value, expect }];
+        let mut batch = vec![Write::Put {
+            table: Table::Hosts,
+            key: id.to_string(),
+            value,
+            expect,
+        }];
         if version.is_none() {
             batch.push(Write::Put {
                 table: Table::Hostnames,
@@ -137,7 +177,7 @@ impl Hosts {
     pub async fn removing(&self, id: HostId, row: &HostRow) -> Result<Vec<Write>, StoreError> {
         let mut batch = vec![delete(Table::Hosts, id.to_string())];
         batch.push(delete(Table::Hostnames, row.hostname.clone()));
-        for table in [Table::Assignments, Table::Holdings] {
+        for table in [Table::Assignments, Table::Holdings, Table::Ledgers] {
             let records = self.store.list(table, &format!("{id}/")).await?;
             batch.extend(records.into_iter().map(|(key, _)| delete(table, key)));
         }
@@ -146,7 +186,9 @@ impl Hosts {
 
     /// Seals the key for HMACs of a host's sensitive values.
     pub fn seal_hmac_key(&self, id: HostId, key: &[u8]) -> Result<bytes::Bytes, StoreError> {
-        self.seal.seal(&format!("{id}|hmac-key"), key).map(bytes::Bytes::from)
+        self.seal
+            .seal(&format!("{id}|hmac-key"), key)
+            .map(bytes::Bytes::from)
     }
 
     /// Opens it.
@@ -155,12 +197,18 @@ impl Hosts {
         id: HostId,
         row: &HostRow,
     ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        self.seal.open(&format!("{id}|hmac-key"), &row.sealed_hmac_key).map(Zeroizing::new)
+        self.seal
+            .open(&format!("{id}|hmac-key"), &row.sealed_hmac_key)
+            .map(Zeroizing::new)
     }
 }
 
 fn delete(table: Table, key: String) -> Write {
-    Write::Delete { table, key, expect: Expect::Any }
+    Write::Delete {
+        table,
+        key,
+        expect: Expect::Any,
+    }
 }
 
 fn decode(key: &str, record: &Record) -> Result<HostRow, StoreError> {

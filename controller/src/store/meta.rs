@@ -55,9 +55,7 @@ impl Meta {
         }
         let id = Uuid::new_v4().simple().to_string();
         match self.put(STORE_ID, id.clone().into(), Expect::Absent).await {
-            Err(error) if error.is_conflict() => {
-                Ok(self.text(STORE_ID).await?.unwrap_or_default())
-            }
+            Err(error) if error.is_conflict() => Ok(self.text(STORE_ID).await?.unwrap_or_default()),
             written => written.map(|()| id),
         }
     }
@@ -69,7 +67,8 @@ impl Meta {
 
     /// Keeps where the agents' listener is to be.
     pub async fn set_listen(&self, address: &str) -> Result<(), StoreError> {
-        self.put(LISTEN, address.to_owned().into(), Expect::Any).await
+        self.put(LISTEN, address.to_owned().into(), Expect::Any)
+            .await
     }
 
     /// The addresses that agents are told to dial, host:port.
@@ -80,7 +79,8 @@ impl Meta {
 
     /// Keeps the addresses that agents are told to dial.
     pub async fn set_advertise(&self, addresses: &[String]) -> Result<(), StoreError> {
-        self.put(ADVERTISE, addresses.join("\n").into(), Expect::Any).await
+        self.put(ADVERTISE, addresses.join("\n").into(), Expect::Any)
+            .await
     }
 
     /// The lease with the version to change it by; version 0: there never was one.
@@ -98,7 +98,11 @@ impl Meta {
 
     /// Changes the lease if it is still as read.
     pub async fn set_lease(&self, row: &LeaseRow, version: u64) -> Result<(), StoreError> {
-        let expect = if version == 0 { Expect::Absent } else { Expect::Version(version) };
+        let expect = if version == 0 {
+            Expect::Absent
+        } else {
+            Expect::Version(version)
+        };
         self.put(LEASE, row.encode_to_vec().into(), expect).await
     }
 
@@ -108,7 +112,12 @@ impl Meta {
     }
 
     async fn put(&self, key: &str, value: bytes::Bytes, expect: Expect) -> Result<(), StoreError> {
-        let put = Write::Put { table: Table::Meta, key: key.to_owned(), value, expect };
+        let put = Write::Put {
+            table: Table::Meta,
+            key: key.to_owned(),
+            value,
+            expect,
+        };
         self.store.write(vec![put]).await.map(|_| ())
     }
 }

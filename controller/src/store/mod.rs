@@ -13,6 +13,7 @@ mod error;
 mod events;
 mod holdings;
 mod hosts;
+mod ledgers;
 mod meta;
 mod runs;
 mod seal;
@@ -29,6 +30,7 @@ pub use error::StoreError;
 pub use events::{Events, RETENTION};
 pub use holdings::{HoldingRecord, Holdings};
 pub use hosts::{HostRow, Hosts};
+pub use ledgers::Ledgers;
 pub use meta::{LeaseRow, Meta};
 pub use runs::Runs;
 pub use seal::SealKey;
@@ -49,6 +51,8 @@ pub enum Table {
     Holdings,
     /// Runs by id.
     Runs,
+    /// How far the events of a host's ledger are stored, by host id and ledger.
+    Ledgers,
 }
 
 /// A numbered sequence that only grows at its end.
@@ -192,6 +196,8 @@ pub struct Repositories {
     pub assignments: Assignments,
     /// What hosts last said that they have.
     pub holdings: Holdings,
+    /// How far the events of each host's ledger are stored.
+    pub ledgers: Ledgers,
     /// What happened.
     pub events: Events,
     /// Runs.
@@ -210,6 +216,7 @@ impl Repositories {
             hosts: Hosts::new(Arc::clone(&store), Arc::clone(&seal)),
             assignments: Assignments::new(Arc::clone(&store), seal),
             holdings: Holdings::new(Arc::clone(&store)),
+            ledgers: Ledgers::new(Arc::clone(&store)),
             events: Events::new(Arc::clone(&store)),
             runs: Runs::new(Arc::clone(&store)),
             store,

@@ -54,9 +54,17 @@ impl Runs {
 
     /// Forgets runs that started before this, in milliseconds since 1970.
     pub async fn trim(&self, since_ms: u64) -> Result<(), StoreError> {
-        let old = self.list().await?.into_iter().filter(|run| run.started_ms < since_ms);
+        let old = self
+            .list()
+            .await?
+            .into_iter()
+            .filter(|run| run.started_ms < since_ms);
         let batch = old
-            .map(|run| Write::Delete { table: Table::Runs, key: run.id, expect: Expect::Any })
+            .map(|run| Write::Delete {
+                table: Table::Runs,
+                key: run.id,
+                expect: Expect::Any,
+            })
             .collect();
         self.store.write(batch).await.map(|_| ())
     }
@@ -79,11 +87,18 @@ impl Runs {
 
     /// What happened in a run after the event of this number, oldest first.
     pub async fn events(&self, run: &str, after: u64) -> Result<Vec<RunEvent>, StoreError> {
-        let range = Range { topics: vec![run.to_owned()], after, most: 0 };
+        let range = Range {
+            topics: vec![run.to_owned()],
+            after,
+            most: 0,
+        };
         let entries = self.store.read(Log::Runs, range).await?;
         let events = entries.into_iter().filter_map(|entry| {
             let event = RunEvent::decode(entry.value).ok()?;
-            Some(RunEvent { number: entry.number, ..event })
+            Some(RunEvent {
+                number: entry.number,
+                ..event
+            })
         });
         Ok(events.collect())
     }

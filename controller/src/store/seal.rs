@@ -24,7 +24,9 @@ impl SealKey {
         let nonce = self
             .0
             .seal_in_place_append_tag(Aad::from(place), &mut body)
-            .map_err(|_| StoreError::Seal { what: place.to_owned() })?;
+            .map_err(|_| StoreError::Seal {
+                what: place.to_owned(),
+            })?;
         let mut sealed = nonce.as_ref().to_vec();
         sealed.append(&mut body);
         Ok(sealed)
@@ -32,12 +34,17 @@ impl SealKey {
 
     /// Opens what was sealed for this place.
     pub(super) fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let broken = || StoreError::Seal { what: place.to_owned() };
+        let broken = || StoreError::Seal {
+            what: place.to_owned(),
+        };
         let (nonce, body) = sealed.split_at_checked(NONCE_LEN).ok_or_else(broken)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| broken())?;
         let mut body = body.to_vec();
-        let length =
-            self.0.open_in_place(nonce, Aad::from(place), &mut body).map_err(|_| broken())?.len();
+        let length = self
+            .0
+            .open_in_place(nonce, Aad::from(place), &mut body)
+            .map_err(|_| broken())?
+            .len();
         body.truncate(length);
         Ok(body)
     }

@@ -43,9 +43,18 @@ impl Sqlite {
             let (jobs, waiting) = mpsc::channel(WAITING);
             let (changes, _) = broadcast::channel(BEHIND);
             let writer = writer::spawn(connection, path.to_owned(), waiting, changes.clone())
-                .map_err(|source| StoreError::Open { path: path.to_owned(), source: source.into() })?;
+                .map_err(|source| StoreError::Open {
+                    path: path.to_owned(),
+                    source: source.into(),
+                })?;
             let reader = Arc::new(Mutex::new(connect(path)?));
-            Ok(Self { path: path.to_owned(), jobs: Some(jobs), reader, changes, writer: Some(writer) })
+            Ok(Self {
+                path: path.to_owned(),
+                jobs: Some(jobs),
+                reader,
+                changes,
+                writer: Some(writer),
+            })
         })
     }
 
@@ -55,7 +64,9 @@ impl Sqlite {
     ) -> Result<Vec<u64>, StoreError> {
         let (reply, answer) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or(StoreError::Closed)?;
-        jobs.send(make(reply)).await.map_err(|_| StoreError::Closed)?;
+        jobs.send(make(reply))
+            .await
+            .map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -65,7 +76,9 @@ impl Sqlite {
     ) -> Result<T, StoreError> {
         let reader = Arc::clone(&self.reader);
         let task = tokio::task::spawn_blocking(move || {
-            let connection = reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let connection = reader
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             read(&connection)
         });
         let result = task.await.map_err(|_| StoreError::Closed)?;
@@ -77,12 +90,14 @@ impl Sqlite {
 impl Store for Sqlite {
     async fn get(&self, table: Table, key: &str) -> Result<Option<Record>, StoreError> {
         let key = key.to_owned();
-        self.reading(move |connection| reader::get(connection, table, &key)).await
+        self.reading(move |connection| reader::get(connection, table, &key))
+            .await
     }
 
     async fn list(&self, table: Table, prefix: &str) -> Result<Vec<(String, Record)>, StoreError> {
         let prefix = prefix.to_owned();
-        self.reading(move |connection| reader::list(connection, table, &prefix)).await
+        self.reading(move |connection| reader::list(connection, table, &prefix))
+            .await
     }
 
     async fn write(&self, batch: Vec<Write>) -> Result<Vec<u64>, StoreError> {
@@ -93,11 +108,18 @@ impl Store for Sqlite {
     }
 
     async fn read(&self, log: Log, range: Range) -> Result<Vec<Entry>, StoreError> {
-        self.reading(move |connection| reader::read(connection, log, &range)).await
+        self.reading(move |connection| reader::read(connection, log, &range))
+            .await
     }
 
     async fn trim(&self, log: Log, retention: Retention) -> Result<(), StoreError> {
-        self.submit(|reply| Job::Trim { log, retention, reply }).await.map(|_| ())
+        self.submit(|reply| Job::Trim {
+            log,
+            retention,
+            reply,
+        })
+        .await
+        .map(|_| ())
     }
 
     fn watch(&self) -> broadcast::Receiver<Change> {
@@ -123,13 +145,20 @@ fn connect(path: &Utf8Path) -> Result<Connection, StoreError> {
         connection.pragma_update(None, "synchronous", "FULL")?;
         Ok(connection)
     };
-    open().map_err(|source| StoreError::Open { path: path.to_owned(), source: source.into() })
+    open().map_err(|source| StoreError::Open {
+        path: path.to_owned(),
+        source: source.into(),
+    })
 }
 
 fn failed(action: &'static str, path: &Utf8Path, source: rusqlite::Error) -> StoreError {
     let path = path.to_owned();
     match source.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::DiskFull { path, source },
-        _ => StoreError::Sqlite { action, path, source },
+        _ => StoreError::Sqlite {
+            action,
+            path,
+            source,
+        },
     }
 }

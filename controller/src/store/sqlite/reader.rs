@@ -39,7 +39,10 @@ pub(super) fn read(
 ) -> rusqlite::Result<Vec<Entry>> {
     let mut sql =
         "SELECT number, at_ms, topic, value FROM entries WHERE log = ? AND number > ?".to_owned();
-    let mut values = vec![Value::from(log_number(log)), Value::from(range.after.cast_signed())];
+    let mut values = vec![
+        Value::from(log_number(log)),
+        Value::from(range.after.cast_signed()),
+    ];
     if !range.topics.is_empty() {
         let marks = vec!["?"; range.topics.len()].join(", ");
         sql.push_str(&format!(" AND topic IN ({marks})"));

@@ -26,10 +26,16 @@ const STEPS: &[M<'static>] = &[M::up(
 )];
 
 /// Brings the database up to date.
-pub(super) fn migrate(mut connection: Connection, path: &Utf8Path) -> Result<Connection, StoreError> {
+pub(super) fn migrate(
+    mut connection: Connection,
+    path: &Utf8Path,
+) -> Result<Connection, StoreError> {
     Migrations::from_slice(STEPS)
         .to_latest(&mut connection)
-        .map_err(|source| StoreError::Open { path: path.to_owned(), source: source.into() })?;
+        .map_err(|source| StoreError::Open {
+            path: path.to_owned(),
+            source: source.into(),
+        })?;
     Ok(connection)
 }
 
@@ -42,6 +48,7 @@ pub(super) fn place(table: Table) -> i64 {
         Table::Assignments => 4,
         Table::Holdings => 5,
         Table::Runs => 6,
+        Table::Ledgers => 7,
     }
 }
 
@@ -57,6 +64,8 @@ pub(super) fn log_number(log: Log) -> i64 {
 mod tests {
     #[test]
     fn the_steps_are_valid() {
-        rusqlite_migration::Migrations::from_slice(super::STEPS).validate().unwrap();
+        rusqlite_migration::Migrations::from_slice(super::STEPS)
+            .validate()
+            .unwrap();
     }
 }

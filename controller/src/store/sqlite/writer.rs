@@ -19,8 +19,15 @@ type Answer = Result<Vec<u64>, StoreError>;
 
 /// What the thread is asked for.
 pub(super) enum Job {
-    Write { batch: Vec<Write>, reply: oneshot::Sender<Answer> },
-    Trim { log: Log, retention: Retention, reply: oneshot::Sender<Answer> },
+    Write {
+        batch: Vec<Write>,
+        reply: oneshot::Sender<Answer>,
+    },
+    Trim {
+        log: Log,
+        retention: Retention,
+        reply: oneshot::Sender<Answer>,
+    },
 }
 
 /// Starts the thread; it ends when nobody can send to it any more.
@@ -30,18 +37,20 @@ pub(super) fn spawn(
     mut waiting: mpsc::Receiver<Job>,
     changes: broadcast::Sender<Change>,
 ) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
-        let mut group = Vec::with_capacity(GROUP);
-        while let Some(first) = waiting.blocking_recv() {
-            group.push(first);
-            while group.len() < GROUP
-                && let Ok(next) = waiting.try_recv()
-            {
-                group.push(next);
+    std::thread::Builder::new()
+        .name("store-writer".to_owned())
+        .spawn(move || {
+            let mut group = Vec::with_capacity(GROUP);
+            while let Some(first) = waiting.blocking_recv() {
+                group.push(first);
+                while group.len() < GROUP
+                    && let Ok(next) = waiting.try_recv()
+                {
+                    group.push(next);
+                }
+                commit(&mut connection, &path, &mut group, &changes);
             }
-            commit(&mut connection, &path, &mut group, &changes);
-        }
-    })
+        })
 }
 
 /// Carries out the jobs together; where that fails (the disk is full), one by one, so that each has its own answer.
@@ -78,8 +87,9 @@ fn together(
     jobs: &[Job],
 ) -> Result<Vec<Answer>, StoreError> {
     let fail = |source| failed("write", path, source);
-    let mut transaction =
-        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+    let mut transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(fail)?;
     let mut answers = Vec::with_capacity(jobs.len());
     for job in jobs {
         let savepoint = transaction.savepoint().map_err(fail)?;
@@ -103,7 +113,12 @@ fn carry_out(connection: &Connection, path: &Utf8Path, job: &Job) -> Answer {
             let mut numbers = Vec::new();
             for write in batch {
                 match write {
-                    Write::Put { table, key, value, expect } => {
+                    Write::Put {
+                        table,
+                        key,
+                        value,
+                        expect,
+                    } => {
                         let there = check(connection, *table, key, *expect, path)?;
                         put(connection, *table, key, value, there).map_err(fail)?;
                     }
@@ -114,13 +129,14 @@ fn carry_out(connection: &Connection, path: &Utf8Path, job: &Job) -> Answer {
                             .and_then(|mut sql| sql.execute(params![place(*table), key]))
                             .map_err(fail)?;
                     }
-                    Write::Append { log, topic, at_ms, value } => {
-                        let row = params![
-                            log_number(*log),
-                            topic,
-                            at_ms.cast_signed(),
-                            value.as_ref()
-                        ];
+                    Write::Append {
+                        log,
+                        topic,
+                        at_ms,
+                        value,
+                    } => {
+                        let row =
+                            params![log_number(*log), topic, at_ms.cast_signed(), value.as_ref()];
                         let number = connection
                             .prepare_cached(
                                 "INSERT INTO entries (log, topic, at_ms, value) VALUES (?1, ?2, ?3, ?4)",
@@ -150,7 +166,10 @@ fn check(
 ) -> Result<i64, StoreError> {
     let there: Option<i64> = connection
         .prepare_cached("SELECT version FROM records WHERE place = ?1 AND key = ?2")
-        .and_then(|mut sql| sql.query_row(params![place(table), key], |row| row.get(0)).optional())
+        .and_then(|mut sql| {
+            sql.query_row(params![place(table), key], |row| row.get(0))
+                .optional()
+        })
         .map_err(|source| failed("read", path, source))?;
     let holds = match expect {
         Expect::Any => true,
@@ -160,7 +179,10 @@ fn check(
     if holds {
         Ok(there.unwrap_or_default())
     } else {
-        Err(StoreError::Conflict { table, key: key.to_owned() })
+        Err(StoreError::Conflict {
+            table,
+            key: key.to_owned(),
+        })
     }
 }
 

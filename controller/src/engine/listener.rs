@@ -1,0 +1,185 @@
+//! The hub, which may not be there: its port may be taken. Then the controller still answers its operator, and tries
+//! again when something has to be changed.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use foundry_link::tls::Credentials;
+use foundry_proto::HostId;
+use foundry_proto::agent::v1::Welcome;
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::advertise;
+use super::backend::as_backend;
+use super::core::Core;
+use super::error::EngineError;
+use super::pump;
+use crate::hub::{Backend as _, Hub, HubError, HubEvent, SessionHandle, Settings};
+
+/// Events of the hub that a subscriber may be behind.
+const BEHIND: usize = 16 * 1024;
+
+/// The hub, once it listens.
+pub(crate) struct Listener {
+    core: Arc<Core>,
+    credentials: watch::Receiver<Arc<Credentials>>,
+    state: Mutex<State>,
+    starting: tokio::sync::Mutex<()>,
+    events: broadcast::Sender<HubEvent>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+struct State {
+    listen: String,
+    hub: Option<Hub>,
+    stop_hub: CancellationToken,
+    error: Option<Arc<HubError>>,
+}
+
+// === impl Listener ===
+
+impl Listener {
+    /// Not listening yet.
+    pub(crate) fn new(
+        core: Arc<Core>,
+        credentials: watch::Receiver<Arc<Credentials>>,
+        listen: String,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
+        let state = State {
+            listen,
+            hub: None,
+            stop_hub: stop.child_token(),
+            error: None,
+        };
+        Self {
+            core,
+            credentials,
+            state: Mutex::new(state),
+            starting: tokio::sync::Mutex::new(()),
+            events: broadcast::channel(BEHIND).0,
+            tasks,
+            stop,
+        }
+    }
+
+    /// The hub; tries to listen where it does not yet.
+    pub(crate) async fn ensure(&self) -> Result<Hub, EngineError> {
+        let _one_at_a_time = self.starting.lock().await;
+        if let Some(hub) = self.hub() {
+            return Ok(hub);
+        }
+        let (listen, stop) = self.with(|state| (state.listen.clone(), state.stop_hub.clone()));
+        let started = Hub::start(
+            Settings::new(listen),
+            self.credentials.clone(),
+            Arc::clone(&self.core.clock),
+            self.core.admission.clone(),
+            as_backend(&self.core),
+            stop,
+        );
+        match started.await {
+            Ok(hub) => {
+                self.tasks.spawn(pump::run(
+                    Arc::clone(&self.core),
+                    hub.subscribe(),
+                    self.events.clone(),
+                    self.stop.clone(),
+                ));
+                self.with(|state| {
+                    state.hub = Some(hub.clone());
+                    state.error = None;
+                });
+                Ok(hub)
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                self.with(|state| state.error = Some(Arc::clone(&error)));
+                Err(EngineError::Listen(error))
+            }
+        }
+    }
+
+    /// Listens somewhere else from now on, if that is another place. The agents that are there are told first where to
+    /// come back to.
+    pub(crate) async fn relocate(&self, listen: &str) -> Result<(), EngineError> {
+        if self.with(|state| state.listen == listen) {
+            return Ok(());
+        }
+        self.core.store.meta.set_listen(listen).await?;
+        self.send_away(listen).await;
+        let (hub, stop) = self.with(|state| {
+            let stop = std::mem::replace(&mut state.stop_hub, self.stop.child_token());
+            listen.clone_into(&mut state.listen);
+            (state.hub.take(), stop)
+        });
+        stop.cancel();
+        if let Some(hub) = hub {
+            hub.stopped().await;
+        }
+        Ok(())
+    }
+
+    async fn send_away(&self, listen: &str) {
+        let Some(hub) = self.hub() else { return };
+        let port = advertise::port_of(listen);
+        let addresses = match self.core.advertise() {
+            known if known.is_empty() => advertise::guessed(port),
+            known => known,
+        };
+        for session in hub
+            .sessions()
+            .iter()
+            .filter_map(|session| hub.session(session.host))
+        {
+            let welcome = Welcome {
+                addresses: addresses.clone(),
+                ..self.core.welcome(session.host())
+            };
+            if let Err(error) = session.settings(welcome).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "host not told where to come back to"
+                );
+            }
+        }
+    }
+
+    /// Where it was asked to listen.
+    pub(crate) fn wanted(&self) -> String {
+        self.with(|state| state.listen.clone())
+    }
+
+    /// Where it listens.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        self.hub().map(|hub| hub.local_addr())
+    }
+
+    /// Why it does not.
+    pub(crate) fn error(&self) -> Option<Arc<HubError>> {
+        self.with(|state| state.error.clone())
+    }
+
+    /// The hub, where it listens.
+    pub(crate) fn hub(&self) -> Option<Hub> {
+        self.with(|state| state.hub.clone())
+    }
+
+    /// The host's live session.
+    pub(crate) fn session(&self, host: HostId) -> Option<SessionHandle> {
+        self.hub().and_then(|hub| hub.session(host))
+    }
+
+    /// What the hosts say from now on, after it was taken into the view.
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<HubEvent> {
+        self.events.subscribe()
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
