@@ -9,12 +9,16 @@
 
 mod agent;
 mod artifact;
+mod channel;
 mod dial;
 mod driver;
+mod ended;
 mod status;
+mod worker;
 
 pub use agent::{Agent, Outgoing};
 pub use artifact::{ArtifactSink, FetchError, fetch_artifact};
 pub use dial::{DialError, Dialer, try_addresses};
 pub use driver::run;
+pub use ended::Ended;
 pub use status::{SessionStatus, State};

@@ -6,14 +6,22 @@ use std::time::Duration;
 
 use foundry_link::tls::{self, Clock, Credentials};
 use foundry_proto::FleetId;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// For each of: resolve and connect, TLS handshake.
-const STEP_DEADLINE: Duration = Duration::from_secs(5);
+/// For a name to resolve and a connection to stand.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
+
+/// For the handshake: a controller with thousands of agents to greet takes its time.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// An address is tried this long after the one before it, answer or no answer.
+const STAGGER: Duration = Duration::from_millis(300);
 
 /// Where to dial, and as whom.
 #[derive(Clone)]
@@ -59,69 +67,101 @@ pub enum DialError {
         source: std::io::Error,
     },
     /// It took too long.
-    #[error("no answer from {address} within {} s", STEP_DEADLINE.as_secs())]
+    #[error("no answer from {address} within {} s", within.as_secs())]
     Timeout {
         /// As configured.
         address: String,
+        /// How long it was given.
+        within: Duration,
     },
     /// This side cannot do TLS.
     #[error("set up TLS")]
     Tls(#[source] tls::TlsError),
-    /// No address is configured.
-    #[error("no address of a controller is known")]
-    NoAddress,
 }
 
 /// The first address that answers as the controller of the fleet and takes this agent's certificate. The error has each
 /// address with its cause.
 pub async fn try_addresses(dialer: &Dialer) -> Result<String, Vec<(String, DialError)>> {
+    first(dialer, |address| probe(dialer, address))
+        .await
+        .map(|(address, ())| address)
+}
+
+/// A connection to the first address that answers, after its handshake.
+pub(super) async fn connect(
+    dialer: &Dialer,
+) -> Result<(String, TlsStream<TcpStream>), Vec<(String, DialError)>> {
+    first(dialer, |address| connect_to(dialer, address)).await
+}
+
+/// Tries each address a little after the one before; the first success wins. Failures are in the order of the addresses.
+async fn first<'a, T, F>(
+    dialer: &'a Dialer,
+    attempt: impl Fn(&'a str) -> F,
+) -> Result<(String, T), Vec<(String, DialError)>>
+where
+    F: Future<Output = Result<T, DialError>>,
+{
+    let staggered = |(index, address): (usize, &'a String)| {
+        let attempt = attempt(address);
+        async move {
+            tokio::time::sleep(STAGGER * u32::try_from(index).unwrap_or(u32::MAX)).await;
+            (index, address, attempt.await)
+        }
+    };
+    let mut attempts: FuturesUnordered<_> =
+        dialer.addresses.iter().enumerate().map(staggered).collect();
     let mut failures = Vec::new();
-    for address in &dialer.addresses {
-        match probe(dialer, address).await {
-            Ok(()) => return Ok(address.clone()),
-            Err(error) => failures.push((address.clone(), error)),
+    while let Some((index, address, outcome)) = attempts.next().await {
+        match outcome {
+            Ok(done) => return Ok((address.clone(), done)),
+            Err(error) => failures.push((index, address.clone(), error)),
         }
     }
-    Err(failures)
+    failures.sort_by_key(|(index, ..)| *index);
+    Err(failures
+        .into_iter()
+        .map(|(_, address, error)| (address, error))
+        .collect())
 }
 
 /// In TLS 1.3 a refused certificate shows at the first read, so one byte of the server's is awaited.
 async fn probe(dialer: &Dialer, address: &str) -> Result<(), DialError> {
-    let mut stream = connect(dialer, address).await?;
-    let first = within(address, stream.read_u8()).await?;
+    let mut stream = connect_to(dialer, address).await?;
+    let first = within(address, HANDSHAKE_DEADLINE, stream.read_u8()).await?;
     first.map(drop).map_err(|source| DialError::Handshake {
         address: address.to_owned(),
         source,
     })
 }
 
-/// One connection to this address, after its handshake.
-pub(super) async fn connect(
-    dialer: &Dialer,
-    address: &str,
-) -> Result<TlsStream<TcpStream>, DialError> {
+async fn connect_to(dialer: &Dialer, address: &str) -> Result<TlsStream<TcpStream>, DialError> {
     let credentials = dialer.credentials.clone();
     let config = tls::client_config(credentials, &dialer.fleet, Arc::clone(&dialer.clock))
         .map_err(DialError::Tls)?;
-    let targets = within(address, resolve(address)).await??;
-    let owned = || address.to_owned();
-    let tcp = within(address, TcpStream::connect(&targets[..]))
-        .await?
-        .map_err(|source| DialError::Connect {
-            address: owned(),
-            source,
-        })?;
-    tcp.set_nodelay(true).map_err(|source| DialError::Connect {
-        address: owned(),
-        source,
-    })?;
+    let tcp = within(address, CONNECT_DEADLINE, tcp(address)).await??;
     let connector = TlsConnector::from(Arc::new(config));
-    within(address, connector.connect(tls::controller_name(), tcp))
-        .await?
-        .map_err(|source| DialError::Handshake {
-            address: owned(),
-            source,
-        })
+    within(
+        address,
+        HANDSHAKE_DEADLINE,
+        connector.connect(tls::controller_name(), tcp),
+    )
+    .await?
+    .map_err(|source| DialError::Handshake {
+        address: address.to_owned(),
+        source,
+    })
+}
+
+async fn tcp(address: &str) -> Result<TcpStream, DialError> {
+    let targets = resolve(address).await?;
+    let failed = |source| DialError::Connect {
+        address: address.to_owned(),
+        source,
+    };
+    let tcp = TcpStream::connect(&targets[..]).await.map_err(failed)?;
+    tcp.set_nodelay(true).map_err(failed)?;
+    Ok(tcp)
 }
 
 async fn resolve(address: &str) -> Result<Vec<SocketAddr>, DialError> {
@@ -143,10 +183,15 @@ async fn resolve(address: &str) -> Result<Vec<SocketAddr>, DialError> {
     Ok(found)
 }
 
-async fn within<T>(address: &str, work: impl Future<Output = T>) -> Result<T, DialError> {
-    tokio::time::timeout(STEP_DEADLINE, work)
+async fn within<T>(
+    address: &str,
+    within: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, DialError> {
+    tokio::time::timeout(within, work)
         .await
         .map_err(|_| DialError::Timeout {
             address: address.to_owned(),
+            within,
         })
 }

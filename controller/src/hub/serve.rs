@@ -35,7 +35,7 @@ use super::{artifact, listen};
 const EVENTS: usize = 8192;
 
 /// The largest message that an agent may send, in bytes.
-pub const MOST_MESSAGE: usize = 1024 * 1024;
+pub(super) const MOST_MESSAGE: usize = 1024 * 1024;
 
 /// Streams of one connection: its session, artifacts, forwards.
 const STREAMS: u32 = 16;
