@@ -1,1 +1,3 @@
-//! Skeleton.
+//! What the tests share: real hosts with the product on them ([`site`]).
+
+pub mod site;

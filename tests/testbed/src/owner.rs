@@ -54,14 +54,20 @@ pub(crate) fn sweep(engine: &Engine) -> Result<()> {
     Ok(())
 }
 
-/// Removes every container with this value of the label; says how many there were.
-pub(crate) fn remove_all(engine: &Engine, label: &str) -> Result<usize> {
+/// The containers with this value of the label.
+pub(crate) fn containers(engine: &Engine, label: &str) -> Result<Vec<String>> {
     let filter = format!("label={LABEL}={label}");
     let listed = engine.docker(["ps", "-aq", "--filter", &filter])?;
-    for id in listed.lines() {
+    Ok(listed.lines().map(str::to_owned).collect())
+}
+
+/// Removes every container with this value of the label; says how many there were.
+pub(crate) fn remove_all(engine: &Engine, label: &str) -> Result<usize> {
+    let containers = containers(engine, label)?;
+    for id in &containers {
         remove(engine, id)?;
     }
-    Ok(listed.lines().count())
+    Ok(containers.len())
 }
 
 /// Removes a container and its volumes; another run may have been quicker.

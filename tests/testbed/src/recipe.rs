@@ -56,6 +56,9 @@ pub(crate) const SSHD: &str =
 pub(crate) const APT: &str = "APT::Install-Recommends \"false\";\nAPT::Keep-Downloaded-Packages \"true\";\n\
      Binary::apt::APT::Keep-Downloaded-Packages \"true\";\n";
 
+/// Fetched but not installed: what a test may want to install.
+pub(crate) const AT_HAND: [&str; 1] = ["docker-registry"];
+
 /// The packages that make a runtime.
 pub(crate) fn runtime_packages(runtime: Runtime) -> &'static [&'static str] {
     match runtime {
@@ -78,6 +81,7 @@ pub(crate) fn hash() -> String {
         hasher.update(text.as_bytes());
         hasher.update([0]);
     }
+    hasher.update(AT_HAND.join(" ").as_bytes());
     for runtime in Runtime::ALL {
         hasher.update(runtime_packages(runtime).join(" ").as_bytes());
         hasher.update([0]);

@@ -84,6 +84,7 @@ fn configure(root: &Utf8Path) -> Result<()> {
             .iter()
             .flat_map(|runtime| recipe::runtime_packages(*runtime)),
     );
+    download.extend(recipe::AT_HAND);
     chroot(&download).context("fetch the runtimes' packages")?;
     write("/etc/machine-id", "")?;
     chroot(&[

@@ -74,6 +74,26 @@ impl Testbed {
         })
     }
 
+    /// The last lines that units of this pattern logged on each host; for a test that failed.
+    #[must_use]
+    pub fn journals(&self, pattern: &str) -> String {
+        let containers = owner::containers(&self.engine, &self.label).unwrap_or_default();
+        let journal = |container: &String| {
+            let unit = format!("--unit={pattern}");
+            let line = [
+                "exec",
+                container,
+                "journalctl",
+                "--no-pager",
+                "--quiet",
+                "--lines=80",
+                &unit,
+            ];
+            self.engine.docker(line).unwrap_or_default() + "\n"
+        };
+        containers.iter().map(journal).collect()
+    }
+
     /// Removes the owner's hosts with their volumes; says how many there were.
     ///
     /// # Errors
