@@ -1,3 +1,11 @@
-//! Skeleton.
+//! The binary: everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+/// musl's own allocator is slow under several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    foundry_agent::cli::main()
+}

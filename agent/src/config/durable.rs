@@ -8,7 +8,9 @@ use fs_err as fs;
 
 /// Replaces the file: written beside it with this mode, synced, renamed over it, the folder synced.
 pub(crate) fn write_atomically(path: &Utf8Path, mode: u32, content: &[u8]) -> io::Result<()> {
-    let folder = path.parent().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let folder = path
+        .parent()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let temporary = folder.join(format!(".{}.new", path.file_name().unwrap_or_default()));
     let written = write_new(&temporary, mode, content)
         .and_then(|()| fs::rename(&temporary, path))

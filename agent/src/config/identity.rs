@@ -2,9 +2,9 @@
 
 use std::io;
 
-use camino::Utf8Path;
-use fs_err as fs;
+use camino::{Utf8Path, Utf8PathBuf};
 use foundry_link::pki::{HostKey, PkiError};
+use fs_err as fs;
 use rustls::pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
@@ -68,13 +68,21 @@ impl Identity {
         let key = sections(HOST_FILE, &host)?
             .into_iter()
             .find(|section| section.tag() == KEY_TAG)
-            .ok_or(IdentityError::Lacks { file: HOST_FILE, what: "private key" })?;
+            .ok_or(IdentityError::Lacks {
+                file: HOST_FILE,
+                what: "private key",
+            })?;
         let key_pem = Zeroizing::new(pem::encode(&key));
         Ok(Self {
             key: HostKey::from_pem(&key_pem).map_err(IdentityError::Key)?,
             chain: certificates(HOST_FILE, &host)?,
             trusted: certificates(TRUSTED_FILE, &trusted)?,
         })
+    }
+
+    /// The files that make up an identity in this folder.
+    pub(crate) fn files(folder: &Utf8Path) -> [Utf8PathBuf; 2] {
+        [folder.join(HOST_FILE), folder.join(TRUSTED_FILE)]
     }
 
     /// Writes it into this folder, which must be there; each file all or nothing, the key readable by root alone.
@@ -113,7 +121,10 @@ fn certificates(
         .map(|section| CertificateDer::from(section.into_contents()))
         .collect();
     if certificates.is_empty() {
-        return Err(IdentityError::Lacks { file, what: "certificate" });
+        return Err(IdentityError::Lacks {
+            file,
+            what: "certificate",
+        });
     }
     Ok(certificates)
 }
@@ -138,7 +149,10 @@ mod tests {
         identity.write(folder).unwrap();
         let read = Identity::read(folder).unwrap();
         assert_eq!(read.key.fingerprint(), identity.key.fingerprint());
-        assert_eq!((read.chain, read.trusted), (identity.chain, identity.trusted));
+        assert_eq!(
+            (read.chain, read.trusted),
+            (identity.chain, identity.trusted)
+        );
     }
 
     #[test]
@@ -147,6 +161,12 @@ mod tests {
         let folder = Utf8Path::from_path(folder.path()).unwrap();
         fs_err::write(folder.join("host.pem"), "").unwrap();
         fs_err::write(folder.join("trusted.pem"), "").unwrap();
-        assert!(matches!(Identity::read(folder), Err(IdentityError::Lacks { file: "host.pem", .. })));
+        assert!(matches!(
+            Identity::read(folder),
+            Err(IdentityError::Lacks {
+                file: "host.pem",
+                ..
+            })
+        ));
     }
 }

@@ -11,4 +11,4 @@ mod settings;
 pub(crate) use durable::write_atomically;
 pub use identity::{Identity, IdentityError};
 pub use places::Places;
-pub use settings::{Settings, SettingsError};
+pub use settings::{HmacKey, Settings, SettingsError};

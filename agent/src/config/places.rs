@@ -37,7 +37,13 @@ impl Places {
     /// The same places below another root, for tests and fleets within one process.
     pub fn below(root: &Utf8Path) -> Self {
         let below = |path: &str| root.join(path.trim_start_matches('/'));
-        let Self { config, state, opt, units, runtime } = Self::default();
+        let Self {
+            config,
+            state,
+            opt,
+            units,
+            runtime,
+        } = Self::default();
         Self {
             config: below(config.as_str()),
             state: below(state.as_str()),

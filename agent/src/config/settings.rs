@@ -109,17 +109,33 @@ impl Settings {
             }
             Err(error) => return Err(SettingsError::Read(error)),
         };
-        let malformed = |source| SettingsError::Malformed { path: path.clone(), source };
+        let malformed = |source| SettingsError::Malformed {
+            path: path.clone(),
+            source,
+        };
         let Versioned { version } = serde_json::from_slice(&text).map_err(malformed)?;
         if version != VERSION {
             return Err(SettingsError::Version { path, version });
         }
         let file: OnDisk = serde_json::from_slice(&text).map_err(malformed)?;
-        let value = |field, reason: String| SettingsError::Value { path: path.clone(), field, reason };
+        let value = |field, reason: String| SettingsError::Value {
+            path: path.clone(),
+            field,
+            reason,
+        };
         Ok(Self {
-            fleet: file.fleet.parse().map_err(|e| value("fleet", format!("{e}")))?,
-            host_id: file.host_id.parse().map_err(|e| value("host_id", format!("{e}")))?,
-            hostname: file.hostname.parse().map_err(|e| value("hostname", format!("{e}")))?,
+            fleet: file
+                .fleet
+                .parse()
+                .map_err(|e| value("fleet", format!("{e}")))?,
+            host_id: file
+                .host_id
+                .parse()
+                .map_err(|e| value("host_id", format!("{e}")))?,
+            hostname: file
+                .hostname
+                .parse()
+                .map_err(|e| value("hostname", format!("{e}")))?,
             epoch: file.epoch,
             addresses: file.addresses,
             hmac_key: HmacKey::from_hex(&file.hmac_key)
@@ -212,14 +228,29 @@ mod tests {
     #[test]
     fn what_is_missing_unknown_or_newer_is_named() {
         let (_folder, path) = place();
-        assert!(matches!(Settings::read(path.clone()), Err(SettingsError::Missing { .. })));
+        assert!(matches!(
+            Settings::read(path.clone()),
+            Err(SettingsError::Missing { .. })
+        ));
         settings().write(&path).unwrap();
         let text = fs_err::read_to_string(&path).unwrap();
         fs_err::write(&path, text.replacen("\"epoch\"", "\"epocs\"", 1)).unwrap();
-        assert!(matches!(Settings::read(path.clone()), Err(SettingsError::Malformed { .. })));
+        assert!(matches!(
+            Settings::read(path.clone()),
+            Err(SettingsError::Malformed { .. })
+        ));
         fs_err::write(&path, text.replacen("\"version\": 1", "\"version\": 2", 1)).unwrap();
-        assert!(matches!(Settings::read(path.clone()), Err(SettingsError::Version { version: 2, .. })));
+        assert!(matches!(
+            Settings::read(path.clone()),
+            Err(SettingsError::Version { version: 2, .. })
+        ));
         fs_err::write(&path, text.replacen("\"node1\"", "\"../x\"", 1)).unwrap();
-        assert!(matches!(Settings::read(path), Err(SettingsError::Value { field: "hostname", .. })));
+        assert!(matches!(
+            Settings::read(path),
+            Err(SettingsError::Value {
+                field: "hostname",
+                ..
+            })
+        ));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foundry_proto::agent::v1::{Event, event::Body};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::record::Pending;
 use super::stamp::Stamp;
@@ -17,6 +17,7 @@ const MOST: usize = 4096;
 pub struct Unacknowledged {
     waiting: Mutex<BTreeMap<u64, Pending>>,
     more: Notify,
+    forgotten: watch::Sender<u64>,
 }
 
 // === impl Unacknowledged ===
@@ -25,7 +26,11 @@ impl Unacknowledged {
     /// Events numbered above `after`, in order, at most `limit`.
     pub fn after(&self, after: u64, limit: usize, now: &Stamp) -> Vec<Event> {
         let waiting = self.lock();
-        waiting.range(after.saturating_add(1)..).take(limit).map(|(_, p)| p.to_event(now)).collect()
+        waiting
+            .range(after.saturating_add(1)..)
+            .take(limit)
+            .map(|(_, p)| p.to_event(now))
+            .collect()
     }
 
     /// Returns when something may have been added since the last call.
@@ -33,11 +38,24 @@ impl Unacknowledged {
         self.more.notified().await;
     }
 
+    /// Returns when this event was acknowledged.
+    pub async fn acknowledged(&self, number: u64) {
+        // The sender lives as long as `self`.
+        let _ = self
+            .forgotten
+            .subscribe()
+            .wait_for(|through| *through >= number)
+            .await;
+    }
+
     pub(super) fn push(&self, pending: Pending) {
         let mut waiting = self.lock();
         if waiting.len() >= MOST {
             let lossy = |pending: &Pending| matches!(pending.event.body, Some(Body::Task(_)));
-            let oldest = waiting.iter().find(|(_, pending)| lossy(pending)).map(|(n, _)| *n);
+            let oldest = waiting
+                .iter()
+                .find(|(_, pending)| lossy(pending))
+                .map(|(n, _)| *n);
             if let Some(number) = oldest {
                 waiting.remove(&number);
             }
@@ -50,6 +68,8 @@ impl Unacknowledged {
     pub(super) fn forget(&self, through: u64) {
         let mut waiting = self.lock();
         *waiting = waiting.split_off(&through.saturating_add(1));
+        drop(waiting);
+        self.forgotten.send_replace(through);
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Pending>> {

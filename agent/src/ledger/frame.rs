@@ -27,9 +27,14 @@ pub(super) enum FrameError {
 
 /// The body with its header before it.
 pub(super) fn encode(body: &[u8]) -> Vec<u8> {
+    encode_as(VERSION, body)
+}
+
+/// The same in another format.
+pub(super) fn encode_as(version: u16, body: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(HEADER + body.len());
     frame.extend_from_slice(&MARK);
-    frame.extend_from_slice(&VERSION.to_le_bytes());
+    frame.extend_from_slice(&version.to_le_bytes());
     // A body is bounded far below this by what an assignment may hold.
     frame.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
     frame.extend_from_slice(&checksum(&frame, body).to_le_bytes());
@@ -43,10 +48,6 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(&[u8], &[u8]), FrameError> {
     if header[..6] != MARK {
         return Err(FrameError::Mark);
     }
-    let version = u16::from_le_bytes([header[6], header[7]]);
-    if version > VERSION {
-        return Err(FrameError::TooNew(version));
-    }
     let number = |at: usize| {
         u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
     };
@@ -54,6 +55,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(&[u8], &[u8]), FrameError> {
     let (body, rest) = rest.split_at_checked(length).ok_or(FrameError::Short)?;
     if checksum(&header[..12], body) != number(12) {
         return Err(FrameError::Checksum);
+    }
+    // Whatever the version, the header is the same: so a newer format is told from a flipped bit.
+    let version = u16::from_le_bytes([header[6], header[7]]);
+    if version > VERSION {
+        return Err(FrameError::TooNew(version));
     }
     Ok((body, rest))
 }
@@ -69,7 +75,7 @@ fn checksum(header: &[u8], body: &[u8]) -> u32 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{FrameError, HEADER, VERSION, decode, encode};
+    use super::{FrameError, HEADER, VERSION, decode, encode, encode_as};
 
     proptest! {
         #[test]
@@ -89,9 +95,10 @@ mod tests {
 
     #[test]
     fn a_newer_format_is_told_from_damage() {
-        let mut frame = encode(b"body");
-        frame[6..8].copy_from_slice(&(VERSION + 1).to_le_bytes());
+        let mut frame = encode_as(VERSION + 1, b"body");
         assert_eq!(decode(&frame), Err(FrameError::TooNew(VERSION + 1)));
+        frame[6] = 0;
+        assert_eq!(decode(&frame), Err(FrameError::Checksum));
         assert_eq!(decode(&frame[..HEADER - 1]), Err(FrameError::Short));
     }
 }

@@ -36,7 +36,11 @@ impl Journal {
     /// The journal at this path, with what was read of it.
     pub(super) fn new(path: Utf8PathBuf, read: &Read) -> Self {
         let length = u64::try_from(read.good).unwrap_or_default();
-        Self { path, length, pending: read.pending.clone() }
+        Self {
+            path,
+            length,
+            pending: read.pending.clone(),
+        }
     }
 
     /// What still waits, oldest first.
@@ -55,10 +59,14 @@ impl Journal {
 
     /// Forgets what is numbered up to this.
     pub(super) fn forget(&mut self, through: u64) -> io::Result<()> {
-        self.pending.retain(|pending| pending.event.number > through);
+        self.pending
+            .retain(|pending| pending.event.number > through);
         if self.length > 0 && (self.pending.is_empty() || self.length > REWRITE_ABOVE) {
-            let rest: Vec<u8> =
-                self.pending.iter().flat_map(|p| frame::encode(&p.encode_to_vec())).collect();
+            let rest: Vec<u8> = self
+                .pending
+                .iter()
+                .flat_map(|p| frame::encode(&p.encode_to_vec()))
+                .collect();
             write_atomically(&self.path, 0o600, &rest)?;
             self.length = u64::try_from(rest.len()).unwrap_or_default();
         }
@@ -87,7 +95,11 @@ pub(super) fn read(bytes: &[u8]) -> Read {
             Err(error) => break Some(error),
         }
     };
-    Read { pending, good: bytes.len() - rest.len(), damage }
+    Read {
+        pending,
+        good: bytes.len() - rest.len(),
+        damage,
+    }
 }
 
 /// Writes at this offset, over whatever a failed append may have left there, and returns the new length.

@@ -32,12 +32,17 @@ impl Keeper {
     pub fn start(mut ledger: Ledger) -> std::io::Result<Self> {
         let (work, mut queue) = mpsc::channel::<Work>(QUEUE);
         let unacknowledged = Arc::clone(ledger.unacknowledged());
-        thread::Builder::new().name("ledger".to_owned()).spawn(move || {
-            while let Some(work) = queue.blocking_recv() {
-                work(&mut ledger);
-            }
-        })?;
-        Ok(Self { work, unacknowledged })
+        thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || {
+                while let Some(work) = queue.blocking_recv() {
+                    work(&mut ledger);
+                }
+            })?;
+        Ok(Self {
+            work,
+            unacknowledged,
+        })
     }
 
     /// Does something with the ledger and returns what came of it.

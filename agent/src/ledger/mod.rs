@@ -26,7 +26,7 @@ mod stamp;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -38,9 +38,11 @@ use journal::Journal;
 pub use keeper::{Keeper, KeeperGone};
 use meta::Meta;
 pub use record::{Pending, Record};
-pub use stamp::Stamp;
+pub(crate) use stamp::millis;
+pub use stamp::{Stamp, Times};
 
 use crate::config::write_atomically;
+use crate::error_chain::ErrorChain;
 
 /// The most assignments, removed ones included, that one host keeps.
 pub const MOST_ASSIGNMENTS: usize = 512;
@@ -58,6 +60,8 @@ pub struct Ledger {
     records: BTreeMap<String, Record>,
     journal: Journal,
     next_number: u64,
+    /// Records that stand in memory only, because the disk took nothing.
+    unwritten: BTreeSet<String>,
     unacknowledged: std::sync::Arc<Unacknowledged>,
     _lock: fs_err::File,
 }
@@ -72,7 +76,9 @@ pub enum LedgerError {
     #[error("cannot write the ledger")]
     Write(#[source] io::Error),
     /// A newer agent wrote it.
-    #[error("{path} was written by a newer agent, in format {version}; this one reads up to {known}")]
+    #[error(
+        "{path} was written by a newer agent, in format {version}; this one reads up to {known}"
+    )]
     TooNew {
         /// The file.
         path: Utf8PathBuf,
@@ -139,19 +145,65 @@ impl Ledger {
         now: &Stamp,
     ) -> Result<(), LedgerError> {
         let acknowledged = self.meta.acknowledged_through;
-        record.pending.retain(|pending| pending.event.number > acknowledged);
+        record
+            .pending
+            .retain(|pending| pending.event.number > acknowledged);
         let mut fresh = Vec::with_capacity(events.len());
         for (revision, body) in events {
             let event = self.number(&record.name, revision, body, now)?;
-            fresh.push(Pending { event, at: now.clone() });
+            fresh.push(Pending {
+                event,
+                at: now.clone(),
+            });
         }
         record.pending.extend(fresh.iter().cloned());
         let excess = record.pending.len().saturating_sub(MOST_PENDING);
         record.pending.drain(..excess);
         self.write(&self.record_path(&record.name), &record.encode_to_vec())?;
-        self.records.insert(record.name.clone(), record);
-        fresh.into_iter().for_each(|pending| self.unacknowledged.push(pending));
+        self.unwritten.remove(&record.name);
+        self.take(record, fresh);
         Ok(())
+    }
+
+    /// As [`Ledger::commit`], but it also holds, until the agent ends, where the disk takes nothing more. It is written as
+    /// soon as the disk does.
+    pub fn commit_anyway(&mut self, record: Record, events: Vec<(u64, Body)>, now: &Stamp) {
+        let Err(error) = self.commit(record.clone(), events.clone(), now) else {
+            return;
+        };
+        tracing::error!(error = %ErrorChain(&error), assignment = record.name, "kept in memory");
+        let mut record = record;
+        let mut fresh = Vec::with_capacity(events.len());
+        for (revision, body) in events {
+            // Without a reserved number an event cannot be told from others: it waits for its number in vain.
+            let Ok(event) = self.number(&record.name, revision, body, now) else {
+                continue;
+            };
+            fresh.push(Pending {
+                event,
+                at: now.clone(),
+            });
+        }
+        record.pending.extend(fresh.iter().cloned());
+        self.unwritten.insert(record.name.clone());
+        self.take(record, fresh);
+    }
+
+    /// Tries to write what the disk did not take before.
+    pub fn catch_up(&mut self, now: &Stamp) -> Result<(), LedgerError> {
+        for name in self.unwritten.clone() {
+            if let Some(record) = self.records.get(&name).cloned() {
+                self.commit(record, Vec::new(), now)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, record: Record, fresh: Vec<Pending>) {
+        self.records.insert(record.name.clone(), record);
+        fresh
+            .into_iter()
+            .for_each(|pending| self.unacknowledged.push(pending));
     }
 
     /// Keeps an event that belongs to no record until it is acknowledged, and hands it out.
@@ -164,10 +216,20 @@ impl Ledger {
     ) -> Result<u64, LedgerError> {
         let event = self.number(assignment, revision, body, now)?;
         let number = event.number;
-        let pending = Pending { event, at: now.clone() };
-        self.journal.append(pending.clone()).map_err(LedgerError::Write)?;
+        let pending = Pending {
+            event,
+            at: now.clone(),
+        };
+        self.journal
+            .append(pending.clone())
+            .map_err(LedgerError::Write)?;
         self.unacknowledged.push(pending);
         Ok(number)
+    }
+
+    /// Writes the record without any event.
+    pub fn note(&mut self, record: Record, now: &Stamp) -> Result<(), LedgerError> {
+        self.commit(record, Vec::new(), now)
     }
 
     /// Hands out an event that may be lost with the agent: how a task went.
@@ -179,7 +241,10 @@ impl Ledger {
         now: &Stamp,
     ) -> Result<(), LedgerError> {
         let event = self.number(assignment, revision, body, now)?;
-        self.unacknowledged.push(Pending { event, at: now.clone() });
+        self.unacknowledged.push(Pending {
+            event,
+            at: now.clone(),
+        });
         Ok(())
     }
 
@@ -194,7 +259,9 @@ impl Ledger {
         self.meta.acknowledged_through = through;
         self.unacknowledged.forget(through);
         for record in self.records.values_mut() {
-            record.pending.retain(|pending| pending.event.number > through);
+            record
+                .pending
+                .retain(|pending| pending.event.number > through);
         }
         self.journal.forget(through).map_err(LedgerError::Write)
     }
@@ -205,7 +272,12 @@ impl Ledger {
             .records
             .values()
             .filter(|record| record.is_gone() && record.pending.is_empty())
-            .map(|record| (record.accepted.as_ref().map_or(0, |at| at.wall_ms), record.name.clone()))
+            .map(|record| {
+                (
+                    record.accepted.as_ref().map_or(0, |at| at.wall_ms),
+                    record.name.clone(),
+                )
+            })
             .collect();
         removed.sort();
         let excess = removed.len().saturating_sub(most);
@@ -232,11 +304,18 @@ impl Ledger {
         if number > self.meta.reserved_through {
             let before = self.meta.reserved_through;
             self.meta.reserved_through = number + NUMBER_BLOCK;
-            self.write_meta(now).inspect_err(|_| self.meta.reserved_through = before)?;
+            self.write_meta(now)
+                .inspect_err(|_| self.meta.reserved_through = before)?;
         }
         self.next_number += 1;
         let assignment = assignment.to_owned();
-        Ok(Event { number, age_ms: 0, assignment, revision, body: Some(body) })
+        Ok(Event {
+            number,
+            age_ms: 0,
+            assignment,
+            revision,
+            body: Some(body),
+        })
     }
 
     fn write_meta(&mut self, now: &Stamp) -> Result<(), LedgerError> {

@@ -1,14 +1,14 @@
 //! Opening the ledger: what can be read is taken, what cannot is set aside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
 use foundry_proto::AssignmentName;
 use foundry_proto::agent::v1::{Lost, event::Body};
+use fs_err as fs;
 
 use super::frame::{self, FrameError};
 use super::journal::{self, Journal};
@@ -40,7 +40,12 @@ impl Ledger {
         let records = read_records(folder, &mut damage)?;
         let journal = read_journal(folder, &mut damage)?;
 
-        let pending = || records.values().flat_map(|r| &r.pending).chain(journal.pending());
+        let pending = || {
+            records
+                .values()
+                .flat_map(|r| &r.pending)
+                .chain(journal.pending())
+        };
         let begun = meta.is_none();
         let meta = meta.unwrap_or_else(|| Meta {
             id: new_id.to_owned(),
@@ -58,6 +63,7 @@ impl Ledger {
             meta,
             records,
             journal,
+            unwritten: BTreeSet::new(),
             unacknowledged,
             _lock: lock,
         };
@@ -73,7 +79,10 @@ impl Ledger {
 }
 
 fn make_folder(folder: &Utf8Path) -> io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
 }
 
@@ -90,7 +99,9 @@ fn lock(folder: &Utf8Path) -> Result<fs::File, LedgerError> {
 
 fn read_meta(folder: &Utf8Path, damage: &mut Vec<String>) -> Result<Option<Meta>, LedgerError> {
     let path = folder.join(META);
-    let Some(bytes) = read(&path)? else { return Ok(None) };
+    let Some(bytes) = read(&path)? else {
+        return Ok(None);
+    };
     match whole(&path, &bytes)?.and_then(|body| decode::<Meta>(body)) {
         Ok(meta) => Ok(Some(meta)),
         Err(error) => {
@@ -113,14 +124,16 @@ fn read_records(
         };
         let path = entry.path();
         let Some(bytes) = read(path)? else { continue };
-        let record = whole(path, &bytes)?.and_then(|body| decode::<Record>(body)).and_then(|r| {
-            let known = r.name.parse::<AssignmentName>().is_ok();
-            if known && record_file(&r.name) == entry.file_name() {
-                Ok(r)
-            } else {
-                Err("it is of another assignment".to_owned())
-            }
-        });
+        let record = whole(path, &bytes)?
+            .and_then(|body| decode::<Record>(body))
+            .and_then(|r| {
+                let known = r.name.parse::<AssignmentName>().is_ok();
+                if known && record_file(&r.name) == entry.file_name() {
+                    Ok(r)
+                } else {
+                    Err("it is of another assignment".to_owned())
+                }
+            });
         match record {
             Ok(record) => {
                 records.insert(record.name.clone(), record);
@@ -141,7 +154,11 @@ fn read_journal(folder: &Utf8Path, damage: &mut Vec<String>) -> Result<Journal, 
     match &found.damage {
         Some(FrameError::TooNew(version)) => return Err(too_new(&path, *version)),
         Some(error) => {
-            damage.push(set_aside(&path, "the end of the journal of events", &error.to_string())?);
+            damage.push(set_aside(
+                &path,
+                "the end of the journal of events",
+                &error.to_string(),
+            )?);
             crate::config::write_atomically(&path, 0o600, &bytes[..found.good])
                 .map_err(LedgerError::Write)?;
         }
@@ -173,13 +190,19 @@ fn decode<M: prost::Message + Default>(body: &[u8]) -> Result<M, String> {
 }
 
 fn too_new(path: &Utf8Path, version: u16) -> LedgerError {
-    LedgerError::TooNew { path: path.to_owned(), version, known: frame::VERSION }
+    LedgerError::TooNew {
+        path: path.to_owned(),
+        version,
+        known: frame::VERSION,
+    }
 }
 
 /// Renames the file to `<file>.damaged-<n>` and says so.
 fn set_aside(path: &Utf8Path, what: &str, why: &str) -> Result<String, LedgerError> {
     let name = |n: u32| Utf8PathBuf::from(format!("{path}.damaged-{n}"));
-    let free = (1..=MOST_DAMAGED).find(|n| !name(*n).exists()).unwrap_or(MOST_DAMAGED);
+    let free = (1..=MOST_DAMAGED)
+        .find(|n| !name(*n).exists())
+        .unwrap_or(MOST_DAMAGED);
     let aside = name(free);
     fs::rename(path, &aside).map_err(LedgerError::Write)?;
     Ok(format!("{what} is damaged ({why}); set aside as {aside}"))
@@ -187,7 +210,9 @@ fn set_aside(path: &Utf8Path, what: &str, why: &str) -> Result<String, LedgerErr
 
 /// A file that was being written when the agent ended.
 fn remove_if_unfinished(path: &Utf8Path) {
-    let unfinished = path.file_name().is_some_and(|n| n.starts_with('.') && n.ends_with(".new"));
+    let unfinished = path
+        .file_name()
+        .is_some_and(|n| n.starts_with('.') && n.ends_with(".new"));
     if unfinished && let Err(error) = fs::remove_file(path) {
         tracing::warn!(%error, "cannot remove an unfinished file");
     }

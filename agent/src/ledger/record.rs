@@ -47,9 +47,12 @@ pub struct Record {
     /// Tasks that were begun since, and may have left something on the host.
     #[prost(message, repeated, tag = "12")]
     pub attempted_tasks: Vec<Task>,
-    /// How often `revision` was begun.
+    /// How often `revision` was begun; more often than it failed where the agent ended on the way.
     #[prost(uint32, tag = "13")]
-    pub attempts: u32,
+    pub begun: u32,
+    /// How often it failed.
+    #[prost(uint32, tag = "15")]
+    pub failures: u32,
     /// What the controller has not yet acknowledged.
     #[prost(message, repeated, tag = "14")]
     pub pending: Vec<Pending>,
@@ -74,7 +77,10 @@ const MOST_ATTEMPTED: usize = 256;
 impl Record {
     /// Whether the revision still has to be brought to its outcome.
     pub fn is_open(&self) -> bool {
-        matches!(self.phase(), Phase::Accepted | Phase::Applying | Phase::Removing)
+        matches!(
+            self.phase(),
+            Phase::Accepted | Phase::Applying | Phase::Removing
+        )
     }
 
     /// Whether the assignment was taken away and nothing of it is left but the number of its revision.
@@ -93,7 +99,12 @@ impl Record {
     /// All that may be of this assignment on the host, in the order in which it is to be undone.
     pub fn to_undo(&self) -> Vec<Task> {
         let mut tasks: Vec<Task> = Vec::new();
-        for task in self.attempted_tasks.iter().rev().chain(self.achieved_tasks.iter().rev()) {
+        for task in self
+            .attempted_tasks
+            .iter()
+            .rev()
+            .chain(self.achieved_tasks.iter().rev())
+        {
             if !tasks.contains(task) {
                 tasks.push(task.clone());
             }
@@ -110,13 +121,17 @@ impl Record {
 
     /// The task of this id as it was applied last.
     pub fn previous(&self, id: &str) -> Option<&Task> {
-        self.attempted_tasks.iter().rev().chain(&self.achieved_tasks).find(|task| task.id == id)
+        self.attempted_tasks
+            .iter()
+            .rev()
+            .chain(&self.achieved_tasks)
+            .find(|task| task.id == id)
     }
 
     /// An attempt begins: from now on these tasks may have left something behind.
     pub fn begin(&mut self, phase: Phase, tasks: &[Task]) {
         self.phase = phase.into();
-        self.attempts = self.attempts.saturating_add(1);
+        self.begun = self.begun.saturating_add(1);
         for task in tasks {
             if !self.achieved_tasks.contains(task) && !self.attempted_tasks.contains(task) {
                 self.attempted_tasks.push(task.clone());
@@ -140,13 +155,7 @@ impl Record {
                 self.achieved_tasks = self.assignment().map(|a| a.tasks).unwrap_or_default();
                 self.attempted_tasks.clear();
             }
-            Phase::Removed => {
-                self.achieved_tasks.clear();
-                self.attempted_tasks.clear();
-                self.achieved_revision = None;
-                self.achieved = None;
-                self.content.clear();
-            }
+            Phase::Removed => self.forget(),
             Phase::Unspecified
             | Phase::Accepted
             | Phase::Applying
@@ -157,6 +166,16 @@ impl Record {
             | Phase::Removing => {}
         }
         Some(Body::Outcome(outcome))
+    }
+
+    /// Nothing of it is on the host any more.
+    pub fn forget(&mut self) {
+        self.set_phase(Phase::Removed);
+        self.achieved_tasks.clear();
+        self.attempted_tasks.clear();
+        self.achieved_revision = None;
+        self.achieved = None;
+        self.content.clear();
     }
 
     /// The line of Hello about it; health is added by whoever knows it.
@@ -181,6 +200,9 @@ impl Record {
 impl Pending {
     /// The event as it is sent now.
     pub fn to_event(&self, now: &Stamp) -> Event {
-        Event { age_ms: self.at.age_ms(now), ..self.event.clone() }
+        Event {
+            age_ms: self.at.age_ms(now),
+            ..self.event.clone()
+        }
     }
 }

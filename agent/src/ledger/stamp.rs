@@ -1,5 +1,10 @@
 //! Moments whose age is known also after a restart, of the agent or of the host.
 
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use foundry_host::Clock;
+
 /// A moment, by the three clocks that a host has: its calendar, its time since boot, and which boot that was.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Stamp {
@@ -12,6 +17,54 @@ pub struct Stamp {
     /// The kernel's id of that boot.
     #[prost(string, tag = "3")]
     pub boot_id: String,
+}
+
+/// Makes stamps: the host's clocks and the id of its boot.
+#[derive(Clone)]
+pub struct Times {
+    clock: Arc<dyn Clock>,
+    boot_id: Arc<str>,
+}
+
+// === impl Times ===
+
+impl Times {
+    /// Of this host, in this boot.
+    pub fn new(clock: Arc<dyn Clock>, boot_id: &str) -> Self {
+        Self {
+            clock,
+            boot_id: boot_id.into(),
+        }
+    }
+
+    /// This moment.
+    pub fn now(&self) -> Stamp {
+        let wall = self
+            .clock
+            .wall()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Stamp {
+            wall_ms: millis(wall),
+            boot_ms: millis(self.clock.boottime()),
+            boot_id: self.boot_id.as_ref().to_owned(),
+        }
+    }
+
+    /// CLOCK_MONOTONIC, for measuring.
+    pub fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    /// The kernel's id of this boot.
+    pub fn boot_id(&self) -> &str {
+        &self.boot_id
+    }
+}
+
+/// As whole milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 // === impl Stamp ===
@@ -35,7 +88,11 @@ mod tests {
     use super::Stamp;
 
     fn stamp(wall_ms: u64, boot_ms: u64, boot_id: &str) -> Stamp {
-        Stamp { wall_ms, boot_ms, boot_id: boot_id.to_owned() }
+        Stamp {
+            wall_ms,
+            boot_ms,
+            boot_id: boot_id.to_owned(),
+        }
     }
 
     #[test]
