@@ -150,6 +150,11 @@ pub struct Unmatched {
 // === impl Selection ===
 
 impl Selection {
+    /// Whether it names services or components, and so not everything on a host.
+    pub fn is_by_name(&self) -> bool {
+        !self.services.is_empty() || !self.components.is_empty()
+    }
+
     /// Whether the plan reaches this host.
     pub fn takes_host(&self, host: &Hostname) -> bool {
         self.hosts.is_empty() || self.hosts.contains(host.as_str())
@@ -157,7 +162,7 @@ impl Selection {
 
     /// Whether the plan reaches this assignment, on hosts that it reaches.
     pub fn takes_assignment(&self, name: &AssignmentName) -> bool {
-        if self.services.is_empty() && self.components.is_empty() {
+        if !self.is_by_name() {
             return true;
         }
         match name.as_service() {
@@ -166,9 +171,57 @@ impl Selection {
         }
     }
 
+    /// Selectors that name nothing of this. Worth asking before hosts are.
+    pub fn unmatched<'n>(
+        &self,
+        hosts: impl IntoIterator<Item = &'n str>,
+        assignments: impl IntoIterator<Item = &'n AssignmentName>,
+    ) -> Vec<Unmatched> {
+        let hosts: BTreeSet<&str> = hosts.into_iter().collect();
+        let (mut services, mut components) = (BTreeSet::new(), BTreeSet::new());
+        for name in assignments {
+            match name.as_service() {
+                Some(service) => services.insert(service),
+                None => components.insert(name.as_str()),
+            };
+        }
+        [
+            ("host", &self.hosts, hosts),
+            ("service", &self.services, services),
+            ("component", &self.components, components),
+        ]
+        .into_iter()
+        .flat_map(|(kind, selectors, known)| {
+            let missing: Vec<String> = selectors
+                .iter()
+                .filter(|name| !known.contains(name.as_str()))
+                .cloned()
+                .collect();
+            let known: Vec<String> = known.into_iter().map(str::to_owned).collect();
+            missing.into_iter().map(move |name| Unmatched {
+                kind,
+                name,
+                known: known.clone(),
+            })
+        })
+        .collect()
+    }
+
     /// Whether the plan reaches this assignment on this host.
     pub fn takes(&self, host: &Hostname, name: &AssignmentName) -> bool {
         self.takes_host(host) && self.takes_assignment(name)
+    }
+}
+
+// === impl Unmatched ===
+
+impl Unmatched {
+    /// What could be named instead.
+    pub fn hint(&self) -> String {
+        match self.known.as_slice() {
+            [] => format!("there is no {}", self.kind),
+            known => format!("{}s: {}", self.kind, known.join(", ")),
+        }
     }
 }
 

@@ -4,8 +4,10 @@
 //! assignment with what the host says that it has and with what was observed there, turns
 //! differences into [`Change`]s for people and into [`Step`]s for the engine, and lays the steps into waves ([`graph`]).
 
+mod compare;
 pub mod graph;
 mod inputs;
+mod layout;
 mod output;
 mod planner;
 
