@@ -25,6 +25,8 @@ mod registry;
 mod serve;
 mod service;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use admission::{Admission, Admitted};
 pub use backend::{Backend, BackendError, HostEvent};
