@@ -8,7 +8,7 @@ use foundry_link::tls::{self, Clock, Credentials};
 use foundry_proto::FleetId;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
@@ -20,7 +20,7 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 /// For the handshake: a controller with thousands of agents to greet takes its time.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 
-/// An address is tried this long after the one before it, answer or no answer.
+/// When an address does not answer for this long, the next is tried beside it.
 const STAGGER: Duration = Duration::from_millis(300);
 
 /// Where to dial, and as whom.
@@ -94,7 +94,8 @@ pub(super) async fn connect(
     first(dialer, |address| connect_to(dialer, address)).await
 }
 
-/// Tries each address a little after the one before; the first success wins. Failures are in the order of the addresses.
+/// Tries the addresses in their order, the next when one failed or did not answer for a while; the first success wins.
+/// Failures are in the order of the addresses.
 async fn first<'a, T, F>(
     dialer: &'a Dialer,
     attempt: impl Fn(&'a str) -> F,
@@ -102,20 +103,28 @@ async fn first<'a, T, F>(
 where
     F: Future<Output = Result<T, DialError>>,
 {
-    let staggered = |(index, address): (usize, &'a String)| {
-        let attempt = attempt(address);
-        async move {
-            tokio::time::sleep(STAGGER * u32::try_from(index).unwrap_or(u32::MAX)).await;
-            (index, address, attempt.await)
-        }
-    };
-    let mut attempts: FuturesUnordered<_> =
-        dialer.addresses.iter().enumerate().map(staggered).collect();
+    let mut untried = dialer.addresses.iter().enumerate();
+    let mut attempts = FuturesUnordered::new();
     let mut failures = Vec::new();
-    while let Some((index, address, outcome)) = attempts.next().await {
-        match outcome {
-            Ok(done) => return Ok((address.clone(), done)),
-            Err(error) => failures.push((index, address.clone(), error)),
+    loop {
+        if let Some((index, address)) = untried.next() {
+            let attempt = attempt(address);
+            attempts.push(async move { (index, address, attempt.await) });
+        } else if attempts.is_empty() {
+            break;
+        }
+        let patience = if untried.len() > 0 {
+            STAGGER
+        } else {
+            Duration::MAX
+        };
+        if let Ok(Some((index, address, outcome))) =
+            tokio::time::timeout(patience, attempts.next()).await
+        {
+            match outcome {
+                Ok(done) => return Ok((address.clone(), done)),
+                Err(error) => failures.push((index, address.clone(), error)),
+            }
         }
     }
     failures.sort_by_key(|(index, ..)| *index);
@@ -129,6 +138,8 @@ where
 async fn probe(dialer: &Dialer, address: &str) -> Result<(), DialError> {
     let mut stream = connect_to(dialer, address).await?;
     let first = within(address, HANDSHAKE_DEADLINE, stream.read_u8()).await?;
+    // It has answered; how it takes the goodbye does not matter.
+    let _ = stream.shutdown().await;
     first.map(drop).map_err(|source| DialError::Handshake {
         address: address.to_owned(),
         source,

@@ -46,7 +46,12 @@ impl Ended {
         let Some(reason) = text(REFUSAL_KEY)
             .map(|name| Refusal::from_str_name(name).unwrap_or(Refusal::Unspecified))
         else {
-            return Self::Lost(chain(status));
+            let told = status.message();
+            return Self::Lost(if told.is_empty() {
+                chain(status)
+            } else {
+                told.to_owned()
+            });
         };
         if reason == Refusal::Busy {
             let retry_after = text(RETRY_AFTER_KEY).and_then(|ms| ms.parse().ok());
@@ -111,9 +116,12 @@ mod tests {
 
     #[test]
     fn a_refusal_has_its_reason_even_if_it_is_newer_than_this_agent() {
-        let reason = |name| match Ended::of(&status(name)) {
-            Ended::Refused { reason, message } => (reason, message),
-            other => panic!("{other:?}"),
+        let reason = |name| {
+            let ended = Ended::of(&status(name));
+            let Ended::Refused { reason, message } = ended else {
+                panic!("{ended:?}")
+            };
+            (reason, message)
         };
         assert_eq!(
             reason("REFUSAL_REMOVED"),
