@@ -1,3 +1,7 @@
-//! Skeleton.
+//! The `foundry` command: see [`foundry::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    foundry::cli::main()
+}

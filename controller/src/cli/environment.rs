@@ -1,0 +1,83 @@
+//! What the environment says, read once.
+
+use std::ffi::OsString;
+
+use camino::Utf8PathBuf;
+
+use super::CliError;
+
+/// Variables that foundry listens to, and who runs it.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// `FOUNDRY_HOME`, else `~/.foundry`; empty where there is no home.
+    pub home: Utf8PathBuf,
+    /// `FOUNDRY_CONFIG`.
+    pub config: Option<Utf8PathBuf>,
+    /// `FOUNDRY_SSH`: the ssh program and its first arguments.
+    pub ssh: String,
+    /// `FOUNDRY_AGENT_DIR`.
+    pub agent_dir: Option<Utf8PathBuf>,
+    /// `FOUNDRY_LOG`: what the controller logs, as in `info,foundry::hub=debug`.
+    pub log: Option<String>,
+    /// `NO_COLOR` is set.
+    pub no_color: bool,
+    /// `FORCE_COLOR` is set, and is not `0`.
+    pub force_color: bool,
+    /// `COLUMNS`, where the terminal does not say.
+    pub columns: Option<usize>,
+    /// `user@machine`, for the record of runs.
+    pub who: String,
+    /// Names of variables that hold secrets, which no child may have.
+    pub secret_variables: Vec<OsString>,
+}
+
+// === impl Environment ===
+
+impl Environment {
+    /// Reads all of it.
+    pub fn read() -> Self {
+        let home = match text("FOUNDRY_HOME") {
+            Some(home) => Utf8PathBuf::from(home),
+            None => text("HOME")
+                .map(|home| Utf8PathBuf::from(home).join(".foundry"))
+                .unwrap_or_default(),
+        };
+        let user = text("USER").or_else(|| text("LOGNAME"));
+        let user = user.unwrap_or_else(|| format!("uid{}", rustix::process::getuid().as_raw()));
+        let machine = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
+        Self {
+            home,
+            config: text("FOUNDRY_CONFIG").map(Utf8PathBuf::from),
+            ssh: text("FOUNDRY_SSH").unwrap_or_else(|| "ssh".to_owned()),
+            agent_dir: text("FOUNDRY_AGENT_DIR").map(Utf8PathBuf::from),
+            log: text("FOUNDRY_LOG"),
+            no_color: text("NO_COLOR").is_some(),
+            force_color: text("FORCE_COLOR").is_some_and(|value| value != "0"),
+            columns: text("COLUMNS").and_then(|columns| columns.parse().ok()),
+            who: format!("{user}@{machine}"),
+            secret_variables: std::env::vars_os()
+                .map(|(name, _)| name)
+                .filter(|name| name.to_string_lossy().starts_with("FOUNDRY_SECRET_"))
+                .collect(),
+        }
+    }
+
+    /// Whether there is a place for state at all.
+    pub(super) fn home_or_refuse(&self) -> Result<(), CliError> {
+        if self.home.as_str().is_empty() {
+            let error = CliError::usage("neither FOUNDRY_HOME nor HOME is set");
+            return Err(
+                error.hint("say where state is kept: `FOUNDRY_HOME=/var/lib/foundry-controller`")
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The variable's value, where it has one that is text and not empty.
+fn text(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

@@ -1,0 +1,123 @@
+//! A run: its steps, the causes of what failed, and how it ended.
+
+use super::super::json::run::{RunDocument, RunsDocument, StepDocument};
+use super::{Cell, maybe, plain};
+use crate::output::{Document, Page, Tone, time};
+
+impl Document for RunDocument {
+    fn draw(&self, page: &mut Page) {
+        let Some(run) = &self.run else {
+            return page.line("nothing to change");
+        };
+        let who = self
+            .who
+            .as_ref()
+            .map(|who| format!("by {who}"))
+            .unwrap_or_default();
+        let when = if self.started_ms > 0 {
+            time::local(self.started_ms)
+        } else {
+            String::new()
+        };
+        page.words(&[
+            (run, Tone::Strong),
+            (self.outcome, tone(self.outcome)),
+            (&who, Tone::Dim),
+            (&when, Tone::Dim),
+        ]);
+        if let Some(cause) = &self.cause {
+            page.indented(2, &format!("cause: {cause}"), Tone::Bad);
+        }
+        if self.steps.is_empty() {
+            return;
+        }
+        page.gap();
+        let rows = self.steps.iter().map(StepDocument::row).collect();
+        page.table(&["HOST", "STEP", "OUTCOME", "TIME", "CAUSE"], rows);
+        let hints = self.steps.iter().flat_map(|step| &step.hints);
+        for (index, hint) in hints.enumerate() {
+            if index == 0 {
+                page.gap();
+            }
+            page.indented(2, &format!("hint: {hint}"), Tone::Good);
+        }
+    }
+}
+
+impl Document for RunsDocument {
+    fn draw(&self, page: &mut Page) {
+        if self.runs.is_empty() {
+            return page.line("no runs yet");
+        }
+        let rows = self.runs.iter().map(|run| {
+            vec![
+                maybe(run.run.as_ref()),
+                plain(time::local(run.started_ms)),
+                (run.outcome.to_owned(), tone(run.outcome)),
+                plain(run.duration_ms.map(time::duration).unwrap_or_default()),
+                maybe(run.who.as_ref()),
+                maybe(run.cause.as_ref().or(run.reason.as_ref())),
+            ]
+        });
+        let rows = rows.collect();
+        page.table(
+            &[
+                "RUN",
+                "STARTED",
+                "OUTCOME",
+                "TIME",
+                "WHO",
+                "CAUSE OR REASON",
+            ],
+            rows,
+        );
+    }
+}
+
+// === impl StepDocument ===
+
+impl StepDocument {
+    fn row(&self) -> Vec<Cell> {
+        let outcome = match (self.outcome, self.changed) {
+            ("ok", true) => "changed",
+            ("ok", false) => "unchanged",
+            (other, _) => other,
+        };
+        let step = if self.assignment.is_empty() {
+            &self.id
+        } else {
+            &self.assignment
+        };
+        vec![
+            plain(self.host.clone()),
+            plain(step.clone()),
+            (outcome.to_owned(), tone(self.outcome)),
+            plain(time::duration(self.duration_ms)),
+            maybe(self.cause.as_ref()),
+        ]
+    }
+}
+
+fn tone(outcome: &str) -> Tone {
+    match outcome {
+        "ok" => Tone::Good,
+        "failed" => Tone::Bad,
+        "running" => Tone::Plain,
+        _ => Tone::Warn,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::output::json::run::tests::sample;
+    use crate::output::{Document as _, Page};
+
+    #[test]
+    fn a_run_shows_causes_beside_its_steps() {
+        let mut run = sample();
+        run.started_ms = 0;
+        let mut page = Page::new(false, 80);
+        run.draw(&mut page);
+        insta::assert_snapshot!(page.into_text());
+    }
+}

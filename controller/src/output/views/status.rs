@@ -1,0 +1,146 @@
+//! The state of a fleet: a line per host, a line per assignment, every value with its age.
+
+use super::super::json::status::{AssignmentDocument, HostDocument, StatusDocument};
+use super::{Cell, plain};
+use crate::output::{Document, Page, Tone, time};
+
+impl Document for StatusDocument {
+    fn draw(&self, page: &mut Page) {
+        page.words(&[
+            ("overall:", Tone::Plain),
+            (self.overall, host_tone(self.overall)),
+        ]);
+        page.gap();
+        let mut rows = Vec::new();
+        for host in &self.hosts {
+            rows.push(host.row());
+            rows.extend(host.assignments.iter().map(AssignmentDocument::row));
+        }
+        if !rows.is_empty() {
+            page.table(&["HOST", "STATE", "AGE", "REVISION", "MESSAGE"], rows);
+        }
+        if self.components.is_empty() {
+            return;
+        }
+        page.gap();
+        let rows = self.components.iter().map(|component| {
+            let state = if component.installed {
+                "installed"
+            } else {
+                "not installed"
+            };
+            vec![
+                plain(component.name.clone()),
+                plain(
+                    component
+                        .version
+                        .clone()
+                        .unwrap_or_else(|| state.to_owned()),
+                ),
+                healthy(component.healthy),
+                plain(component.message.clone().unwrap_or_default()),
+            ]
+        });
+        page.table(
+            &["COMPONENT", "VERSION", "HEALTH", "MESSAGE"],
+            rows.collect(),
+        );
+    }
+}
+
+// === impl HostDocument ===
+
+impl HostDocument {
+    fn row(&self) -> Vec<Cell> {
+        vec![
+            (self.name.clone(), Tone::Strong),
+            (words(self.state), host_tone(self.state)),
+            plain(self.age_ms.map(time::age).unwrap_or_default()),
+            plain(""),
+            plain(self.message.clone().unwrap_or_else(|| self.address.clone())),
+        ]
+    }
+}
+
+// === impl AssignmentDocument ===
+
+impl AssignmentDocument {
+    fn row(&self) -> Vec<Cell> {
+        let (state, tone) = self.in_a_word();
+        vec![
+            plain(format!("  {}", self.name)),
+            (state.to_owned(), tone),
+            plain(self.age().map(time::age).unwrap_or_default()),
+            plain(self.revisions()),
+            plain(self.message.clone().unwrap_or_default()),
+        ]
+    }
+
+    /// The state, or what the probes say where the state is as it should be.
+    pub(super) fn in_a_word(&self) -> (&str, Tone) {
+        match (self.state.as_str(), self.healthy) {
+            ("achieved", Some(true)) => ("healthy", Tone::Good),
+            ("achieved", Some(false)) => ("unhealthy", Tone::Bad),
+            ("achieved", None) => ("achieved", Tone::Good),
+            ("failed", _) => ("failed", Tone::Bad),
+            (state, _) => (state, Tone::Warn),
+        }
+    }
+
+    /// Of the fact that [`Self::in_a_word`] states.
+    pub(super) fn age(&self) -> Option<u64> {
+        match (self.state.as_str(), self.healthy) {
+            ("achieved", Some(_)) => self.healthy_age_ms,
+            ("achieved", None) => self.achieved_age_ms,
+            _ => self.accepted_age_ms,
+        }
+    }
+
+    /// `3`, or `3 (has 2)` where the host has an older one.
+    pub(super) fn revisions(&self) -> String {
+        match self.achieved {
+            Some(achieved) if achieved == self.revision => self.revision.to_string(),
+            Some(achieved) => format!("{} (has {achieved})", self.revision),
+            None => format!("{} (has none)", self.revision),
+        }
+    }
+}
+
+pub(super) fn words(state: &str) -> String {
+    state.replace('_', " ")
+}
+
+pub(super) fn host_tone(state: &str) -> Tone {
+    match state {
+        "healthy" => Tone::Good,
+        "degraded" | "unreachable" => Tone::Bad,
+        "stale" => Tone::Warn,
+        _ => Tone::Dim,
+    }
+}
+
+fn healthy(healthy: Option<bool>) -> Cell {
+    match healthy {
+        Some(true) => ("healthy".to_owned(), Tone::Good),
+        Some(false) => ("unhealthy".to_owned(), Tone::Bad),
+        None => ("unknown".to_owned(), Tone::Dim),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::output::json::status::tests::sample;
+    use crate::output::{Document as _, Page};
+
+    #[test]
+    fn a_status_fits_eighty_columns() {
+        let mut page = Page::new(false, 80);
+        sample().draw(&mut page);
+        let text = page.into_text();
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 80),
+            "{text}"
+        );
+        insta::assert_snapshot!(text);
+    }
+}
