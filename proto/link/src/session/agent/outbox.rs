@@ -26,6 +26,8 @@ pub(super) struct Outbox {
     highest: u64,
     /// The ledger may have events above `highest`.
     more: bool,
+    /// An event was left to the ledger since it was last asked: it may not be in that answer.
+    left: bool,
     health: BTreeMap<String, HealthReport>,
     drift: BTreeMap<String, DriftReport>,
     drift_unsent: BTreeSet<String>,
@@ -49,6 +51,7 @@ impl Default for Outbox {
             sent: 0,
             highest: 0,
             more: true,
+            left: false,
             health: BTreeMap::new(),
             drift: BTreeMap::new(),
             drift_unsent: BTreeSet::new(),
@@ -67,6 +70,7 @@ impl Outbox {
         if self.more || self.window.len() >= WINDOW {
             // It is in the ledger, and comes from there in its turn.
             self.more = true;
+            self.left = true;
         } else {
             self.push(now, event);
         }
@@ -78,7 +82,7 @@ impl Outbox {
     }
 
     pub(super) fn refill(&mut self, now: Duration, events: Vec<Event>, asked: usize) {
-        self.more = events.len() >= asked;
+        self.more = std::mem::take(&mut self.left) || events.len() >= asked;
         for event in events {
             if self.window.len() < WINDOW {
                 self.push(now, event);
@@ -176,5 +180,31 @@ impl Queue {
 
     pub(super) fn lossy(&mut self) -> Option<Body> {
         self.lossy.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod event_tests {
+    use std::time::Duration;
+
+    use foundry_proto::agent::v1::Event;
+
+    use super::Outbox;
+
+    #[test]
+    fn an_event_that_comes_while_the_ledger_is_asked_is_not_forgotten() {
+        let event = |number| Event { number, ..Event::default() };
+        let mut outbox = Outbox::default();
+        let (after, limit) = outbox.wants_events().unwrap();
+        assert_eq!(after, 0);
+        // The ledger was read, then the event happened, then the answer came.
+        outbox.event(Duration::ZERO, event(4));
+        outbox.refill(Duration::ZERO, vec![event(1), event(2), event(3)], limit);
+        let (after, limit) = outbox.wants_events().unwrap();
+        assert_eq!(after, 3);
+        outbox.refill(Duration::ZERO, vec![event(4)], limit);
+        assert_eq!(outbox.wants_events(), None);
+        outbox.event(Duration::ZERO, event(5));
+        assert_eq!(outbox.window.len(), 5);
     }
 }
