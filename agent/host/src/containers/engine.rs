@@ -72,20 +72,22 @@ impl Engine {
 
     fn failed(&self, action: &'static str, object: &str, source: Error) -> ContainersError {
         let (runtime, object) = (self.info.kind, object.to_owned());
-        match source {
-            Error::DockerResponseServerError { message, .. }
-            | Error::DockerStreamError { error: message } => ContainersError::Said {
+        // What the runtime said goes without the client's wrapping.
+        if let Error::DockerResponseServerError { message, .. }
+        | Error::DockerStreamError { error: message } = source
+        {
+            return ContainersError::Said {
                 runtime,
                 action,
                 object,
                 message,
-            },
-            source => ContainersError::Call {
-                runtime,
-                action,
-                object,
-                source,
-            },
+            };
+        }
+        ContainersError::Call {
+            runtime,
+            action,
+            object,
+            source,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::stream::{self, BoxStream, FusedStream, StreamExt};
+use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::sync::Mutex;
 use zbus::message::Type;
 use zbus::{Connection, DynamicType, MatchRule, Message, MessageStream, OwnedObjectPath};
@@ -121,15 +121,11 @@ impl SystemBus {
     }
 
     async fn signals(
-        &self,
+        connection: &Connection,
         path: &str,
         interface: &'static str,
         member: &'static str,
     ) -> Result<MessageStream, zbus::Error> {
-        let connection = self.connection().await.map_err(|error| match error {
-            SystemdError::Connect(source) | SystemdError::Call { source, .. } => source,
-            other => zbus::Error::Failure(other.to_string()),
-        })?;
         let rule = MatchRule::builder()
             .msg_type(Type::Signal)
             .sender(SYSTEMD)
@@ -137,16 +133,15 @@ impl SystemBus {
             .interface(interface)
             .member(member)
             .build()?;
-        MessageStream::for_match_rule(rule, &connection, Some(SIGNALS)).await
+        MessageStream::for_match_rule(rule, connection, Some(SIGNALS)).await
     }
 
     async fn run_job(&self, verb: UnitVerb, unit: &str) -> Result<JobResult, SystemdError> {
         let error = |source| SystemdError::call(verb.as_str(), unit, source);
         // Before the job is made: a short one is over before the answer is read.
-        let mut removed = self
-            .signals(MANAGER_PATH, MANAGER, "JobRemoved")
-            .await
-            .map_err(error)?;
+        let connection = self.connection().await?;
+        let signals = Self::signals(&connection, MANAGER_PATH, MANAGER, "JobRemoved");
+        let mut removed = signals.await.map_err(error)?;
         let method = match verb {
             UnitVerb::Start => "StartUnit",
             UnitVerb::Restart => "RestartUnit",
@@ -252,20 +247,16 @@ impl Systemd for SystemBus {
 
     async fn watch(&self, unit: &str) -> Result<BoxStream<'static, UnitState>, SystemdError> {
         let path = self.unit_path(unit).await?;
-        let changes = self
-            .signals(path.as_str(), PROPERTIES, "PropertiesChanged")
+        let connection = self.connection().await?;
+        let changes = Self::signals(&connection, path.as_str(), PROPERTIES, "PropertiesChanged")
             .await
             .map_err(|source| SystemdError::call("watch", unit, source))?
             // A change comes as several signals at once: one look at the state answers them all.
-            .ready_chunks(SIGNALS.get())
-            .fuse();
+            .ready_chunks(SIGNALS.get());
         let (bus, unit) = (self.clone(), unit.to_owned());
         let states = stream::unfold(
             (changes, bus, unit, path),
             |(mut changes, bus, unit, path)| async {
-                if changes.is_terminated() {
-                    return None;
-                }
                 changes.next().await?;
                 let state = bus.state_at(&unit, &path).await.ok()?;
                 Some((state, (changes, bus, unit, path)))
