@@ -8,10 +8,22 @@
 //! `previous`.
 
 mod applied;
+mod attributes;
+mod command;
 mod context;
+mod difference;
+mod directory;
 mod error;
+mod file;
+mod image;
 mod kinds;
 mod observe;
+mod package;
+mod purge;
+mod service;
+mod settle;
+mod unit;
+mod unit_file;
 
 pub use applied::{Applied, Removed, apply, remove};
 pub use context::{ArtifactError, Artifacts, Context, ProgressSink, TaskProgress};

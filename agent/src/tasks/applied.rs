@@ -1,8 +1,10 @@
 //! Bringing tasks about, and undoing them.
 
 use foundry_proto::agent::v1::Task;
+use foundry_proto::agent::v1::task::Kind;
 
-use super::{Context, TaskError, unsupported};
+use super::difference::Difference;
+use super::{Context, TaskError, kinds};
 
 /// How a task came about.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,21 +27,48 @@ pub struct Removed {
 /// `previous` is the task of the same id in the revision that was achieved last; `changed_before` are the ids of the
 /// tasks of this assignment that this apply has changed already.
 pub async fn apply(
-    _cx: &Context,
+    cx: &Context,
     task: &Task,
-    _previous: Option<&Task>,
-    _changed_before: &[String],
+    previous: Option<&Task>,
+    changed_before: &[String],
 ) -> Result<Applied, TaskError> {
-    if let Some(what) = unsupported(task) {
-        return Err(TaskError::Unsupported(what));
+    if let Some(moved) = previous.filter(|previous| !kinds::same_thing(task, previous)) {
+        kinds::undo(cx, moved, false).await?;
     }
-    Err(TaskError::Unsupported("every kind".to_owned()))
+    let diff = match kinds::difference(cx, task, changed_before).await? {
+        Difference::None => return Ok(Applied::default()),
+        Difference::Blocked(text) => return Err(TaskError::Blocked(text)),
+        // Applying says best what is wrong: it may open Podman's socket, for one.
+        Difference::Waiting(text) | Difference::Change { text, .. } => text,
+    };
+    if cx.cancel.is_cancelled() {
+        return Err(TaskError::Cancelled);
+    }
+    kinds::carry_out(cx, task, previous, changed_before).await?;
+    match kinds::difference(cx, task, &[]).await? {
+        Difference::None => Ok(Applied {
+            changed: true,
+            diff,
+        }),
+        left => Err(not_achieved(task, left.text())),
+    }
 }
 
 /// Undoes what the task had made. Data stays, and is listed, unless `purge`. Undoing twice is no error.
-pub async fn remove(_cx: &Context, task: &Task, _purge: bool) -> Result<Removed, TaskError> {
-    if let Some(what) = unsupported(task) {
-        return Err(TaskError::Unsupported(what));
+pub async fn remove(cx: &Context, task: &Task, purge: bool) -> Result<Removed, TaskError> {
+    kinds::undo(cx, task, purge).await
+}
+
+fn not_achieved(task: &Task, left: &str) -> TaskError {
+    let program = match &task.kind {
+        Some(Kind::Command(command)) => command.argv.first().cloned(),
+        _ => None,
+    };
+    match program {
+        Some(program) => TaskError::Guard {
+            program,
+            guard: left.to_owned(),
+        },
+        None => TaskError::NotAchieved(left.to_owned()),
     }
-    Err(TaskError::Unsupported("every kind".to_owned()))
 }

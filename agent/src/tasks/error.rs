@@ -89,8 +89,14 @@ pub enum TaskError {
     /// What was applied is not what is there.
     #[error("applied, but still different: {0}")]
     NotAchieved(String),
+    /// None of the names is known to the package manager.
+    #[error("no package of the name {names} can be installed")]
+    NoPackage {
+        /// The names.
+        names: String,
+    },
     /// A command ran, and its guard still says that it has to.
-    #[error("{program} ended well, but {guard}")]
+    #[error("{program} ended well, but its guard says to {guard}")]
     Guard {
         /// The program.
         program: String,

@@ -2,26 +2,54 @@
 
 use foundry_proto::agent::v1::{Action, Task, TaskDiff};
 
-use super::{Context, TaskError, unsupported};
+use super::difference::Difference;
+use super::{Context, TaskError, kinds};
 
 /// What applying the task would change. Writes nothing.
-pub async fn observe(_cx: &Context, task: &Task) -> Result<TaskDiff, TaskError> {
-    let diff = |action: Action, text| TaskDiff {
-        task: task.id.clone(),
-        action: action.into(),
-        diff: text,
-    };
-    if let Some(what) = unsupported(task) {
-        return Ok(diff(Action::Unsupported, what));
-    }
-    Err(TaskError::Unsupported("every kind".to_owned()))
+pub async fn observe(cx: &Context, task: &Task) -> Result<TaskDiff, TaskError> {
+    observe_after(cx, task, &[], None).await
 }
 
-/// What applying these tasks in their order would change.
+/// What applying these tasks in their order would change. Writes nothing.
+///
+/// What a task finds missing may be what one before it brings, a runtime by its package: then it is to be created, as
+/// far as can be told, and not blocked.
 pub async fn observe_all(cx: &Context, tasks: &[Task]) -> Result<Vec<TaskDiff>, TaskError> {
-    let mut diffs = Vec::with_capacity(tasks.len());
+    let mut diffs: Vec<TaskDiff> = Vec::with_capacity(tasks.len());
+    let mut changing = Vec::new();
     for task in tasks {
-        diffs.push(observe(cx, task).await?);
+        let diff = observe_after(cx, task, &changing, changing.last()).await?;
+        if matches!(
+            diff.action(),
+            Action::Create | Action::Update | Action::Remove
+        ) {
+            changing.push(task.id.clone());
+        }
+        diffs.push(diff);
     }
     Ok(diffs)
+}
+
+async fn observe_after(
+    cx: &Context,
+    task: &Task,
+    changing: &[String],
+    last: Option<&String>,
+) -> Result<TaskDiff, TaskError> {
+    let (action, diff) = match kinds::difference(cx, task, changing).await {
+        Ok(Difference::None) => (Action::Unchanged, String::new()),
+        Ok(Difference::Change { action, text }) => (action, text),
+        Ok(Difference::Blocked(text)) => (Action::Blocked, text),
+        Ok(Difference::Waiting(text)) => match last {
+            Some(last) => (Action::Create, format!("known after {last} ({text})")),
+            None => (Action::Blocked, text),
+        },
+        Err(TaskError::Unsupported(what)) => (Action::Unsupported, what),
+        Err(error) => return Err(error),
+    };
+    Ok(TaskDiff {
+        task: task.id.clone(),
+        action: action.into(),
+        diff,
+    })
 }

@@ -1,0 +1,112 @@
+//! Bringing a service about, and taking it away.
+
+use std::time::Duration;
+
+use foundry_host::Containers;
+use foundry_host::containers::ContainersError;
+use foundry_host::files::{Attributes, Content};
+use foundry_host::systemd::LoadState;
+use foundry_proto::agent::v1::ContainerService;
+
+use super::diff::is_ours;
+use super::settings::{self, Settings};
+use super::{folders, found, unit_text};
+use crate::tasks::settle::{self, START_LIMIT, Start};
+use crate::tasks::{Context, Removed, TaskError, unit, unit_file};
+
+pub(in crate::tasks) async fn apply(
+    cx: &Context,
+    id: &str,
+    task: &ContainerService,
+) -> Result<(), TaskError> {
+    let settings = Settings::read(&cx.fleet, task)?;
+    let runtime = cx.host.runtimes.prepare().await?;
+    let info = runtime.info();
+    let program = info.cli.as_deref().ok_or_else(|| TaskError::NoProgram {
+        runtime: info.kind.to_string(),
+    })?;
+    let text = unit_text::render(&settings, info.kind, program);
+    let unit = settings.unit();
+    cx.host
+        .files
+        .make_directory(&settings::folder(), Attributes::root(0o700))
+        .await?;
+    folders::make(cx, &settings).await?;
+    write_env(cx, &settings).await?;
+    let found = found::find(cx, runtime.as_ref(), &settings).await?;
+    if found.unit_text.as_deref() != Some(text.as_bytes()) {
+        let content = Content::Bytes(text.into_bytes());
+        cx.host
+            .files
+            .write(&unit_file::path(&unit), content, Attributes::root(0o644))
+            .await?;
+        cx.host.systemd.reload().await?;
+    } else if found.unit.needs_reload {
+        cx.host.systemd.reload().await?;
+    }
+    cx.host.systemd.enable(&unit).await?;
+    let start = Start {
+        task: id,
+        unit: &unit,
+        check: settings.check.as_ref(),
+        limit: START_LIMIT + Duration::from_secs(settings.stop_timeout.into()),
+    };
+    settle::start(cx, &start).await
+}
+
+pub(in crate::tasks) async fn remove(
+    cx: &Context,
+    task: &ContainerService,
+    purge: bool,
+) -> Result<Removed, TaskError> {
+    let settings = Settings::read(&cx.fleet, task)?;
+    let systemd = &cx.host.systemd;
+    let unit = settings.unit();
+    unit::stop(cx, &unit).await?;
+    if systemd.state(&unit).await?.load != LoadState::NotFound {
+        systemd.disable(&unit).await?;
+    }
+    cx.host.files.remove_file(&unit_file::path(&unit)).await?;
+    systemd.reload().await?;
+    systemd.reset_failed(&unit).await?;
+    match cx.host.runtimes.chosen().await {
+        Ok(runtime) => clear(runtime.as_ref(), &settings).await?,
+        // Without a runtime there is no container.
+        Err(ContainersError::None { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    cx.host.files.remove_file(&settings.env_file()).await?;
+    let removed = folders::remove(cx, &settings, purge).await?;
+    cx.host.files.remove_directory(&settings::folder()).await?;
+    Ok(removed)
+}
+
+/// Removes what is left of our container.
+async fn clear(runtime: &dyn Containers, settings: &Settings<'_>) -> Result<(), TaskError> {
+    for container in runtime.containers().await? {
+        if is_ours(settings, &container) {
+            runtime
+                .stop(
+                    &container.id,
+                    Duration::from_secs(settings.stop_timeout.into()),
+                )
+                .await?;
+            runtime.remove(&container.id).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn write_env(cx: &Context, settings: &Settings<'_>) -> Result<(), TaskError> {
+    let file = settings.env_file();
+    if settings.task.env.is_empty() {
+        cx.host.files.remove_file(&file).await?;
+        return Ok(());
+    }
+    let content = Content::Bytes(settings.env_text().into_bytes());
+    Ok(cx
+        .host
+        .files
+        .write(&file, content, Attributes::root(0o600))
+        .await?)
+}
