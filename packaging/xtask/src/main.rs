@@ -1,6 +1,8 @@
 //! The project's own commands: `cargo xtask <command>`.
 
+mod admin;
 mod agent;
+mod bench;
 mod codegen;
 mod demo;
 mod elf;
@@ -34,6 +36,8 @@ enum Command {
     Demo(demo::Options),
     /// Everything that has to hold before a change lands.
     Test(test::Options),
+    /// Measure on real hosts, each time beside a baseline.
+    Bench(bench::Options),
     /// Real hosts to try things on.
     #[command(subcommand)]
     Testbed(testbed::Command),
@@ -63,6 +67,7 @@ fn run() -> Result<()> {
         Command::Setup => setup::run(&places),
         Command::Demo(options) => demo::run(&places, &options),
         Command::Test(options) => test::run(&places, &options),
+        Command::Bench(options) => bench::run(&places, &options),
         Command::Testbed(command) => testbed::run(&places, command),
         Command::Codegen { check } => codegen::run(&places.root, check),
         Command::DistCheck => agent::build(&places).map(drop),
