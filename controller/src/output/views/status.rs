@@ -14,7 +14,8 @@ impl Document for StatusDocument {
         let mut rows = Vec::new();
         for host in &self.hosts {
             rows.push(host.row());
-            rows.extend(host.assignments.iter().map(AssignmentDocument::row));
+            let fresh = matches!(host.state, "healthy" | "degraded");
+            rows.extend(host.assignments.iter().map(|assignment| assignment.row(fresh)));
         }
         if !rows.is_empty() {
             page.table(&["HOST", "STATE", "AGE", "REVISION", "MESSAGE"], rows);
@@ -65,8 +66,10 @@ impl HostDocument {
 // === impl AssignmentDocument ===
 
 impl AssignmentDocument {
-    fn row(&self) -> Vec<Cell> {
+    /// What a host said that is silent now is never shown in green.
+    fn row(&self, fresh: bool) -> Vec<Cell> {
         let (state, tone) = self.in_a_word();
+        let tone = if fresh { tone } else { Tone::Dim };
         vec![
             plain(format!("  {}", self.name)),
             (state.to_owned(), tone),
