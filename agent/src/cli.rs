@@ -46,6 +46,9 @@ pub enum UsageError {
     NoValue(String),
 }
 
+/// The version of this build.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Version and target, as `--version` prints them.
 pub fn version() -> String {
     let environment = if cfg!(target_env = "musl") {
@@ -55,7 +58,7 @@ pub fn version() -> String {
     };
     format!(
         "{} {}-unknown-linux-{environment}",
-        env!("CARGO_PKG_VERSION"),
+        VERSION,
         std::env::consts::ARCH
     )
 }

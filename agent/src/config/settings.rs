@@ -171,7 +171,7 @@ impl HmacKey {
     }
 
     fn from_hex(text: &str) -> Option<Self> {
-        if !text.is_ascii() || text.len() % 2 != 0 {
+        if !text.is_ascii() || !text.len().is_multiple_of(2) {
             return None;
         }
         (0..text.len())

@@ -155,7 +155,7 @@ impl Enroller {
         EnrolOffer {
             csr: csr.unwrap_or_default().into(),
             facts: Some(facts::gather(&self.host).await),
-            version: cli::version(),
+            version: cli::VERSION.to_owned(),
             current: self.current().map(|settings| Enrolment {
                 fleet: settings.fleet.to_string(),
                 host_id: settings.host_id.to_string(),

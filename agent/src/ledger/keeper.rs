@@ -5,42 +5,41 @@ use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Ledger, Unacknowledged};
-
-type Work = Box<dyn FnOnce(&mut Ledger) + Send>;
+use super::{Ledger, LedgerError, Stamp, Unacknowledged};
 
 /// How many calls may wait.
 const QUEUE: usize = 256;
 
-/// Access to the ledger. Calls are carried out one after the other, in order. Cheap to clone; the thread ends, and the
-/// ledger is closed, with the last clone.
+/// Access to the ledger. Calls are carried out one after the other, in order. Cheap to clone; the thread ends with the
+/// last clone, or when it is closed.
 #[derive(Clone)]
 pub struct Keeper {
-    work: mpsc::Sender<Work>,
+    calls: mpsc::Sender<Call>,
     unacknowledged: Arc<Unacknowledged>,
 }
 
-/// The ledger's thread ended: the agent is stopping.
+/// The ledger is closed: the agent is stopping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the ledger is closed")]
 pub struct KeeperGone;
+
+enum Call {
+    Work(Box<dyn FnOnce(&mut Ledger) + Send>),
+    Close(Stamp, oneshot::Sender<Result<(), LedgerError>>),
+}
 
 // === impl Keeper ===
 
 impl Keeper {
     /// Starts the thread.
-    pub fn start(mut ledger: Ledger) -> std::io::Result<Self> {
-        let (work, mut queue) = mpsc::channel::<Work>(QUEUE);
+    pub fn start(ledger: Ledger) -> std::io::Result<Self> {
+        let (calls, queue) = mpsc::channel(QUEUE);
         let unacknowledged = Arc::clone(ledger.unacknowledged());
         thread::Builder::new()
             .name("ledger".to_owned())
-            .spawn(move || {
-                while let Some(work) = queue.blocking_recv() {
-                    work(&mut ledger);
-                }
-            })?;
+            .spawn(move || keep(ledger, queue))?;
         Ok(Self {
-            work,
+            calls,
             unacknowledged,
         })
     }
@@ -51,16 +50,41 @@ impl Keeper {
         work: impl FnOnce(&mut Ledger) -> R + Send + 'static,
     ) -> Result<R, KeeperGone> {
         let (done, result) = oneshot::channel();
-        let work: Work = Box::new(move |ledger| {
+        let work = Call::Work(Box::new(move |ledger| {
             // Nobody waits any more: the work is done all the same.
             let _ = done.send(work(ledger));
-        });
-        self.work.send(work).await.map_err(|_| KeeperGone)?;
+        }));
+        self.calls.send(work).await.map_err(|_| KeeperGone)?;
+        result.await.map_err(|_| KeeperGone)
+    }
+
+    /// Closes the ledger: every later call fails, and another agent can open it.
+    pub async fn close(&self, now: Stamp) -> Result<Result<(), LedgerError>, KeeperGone> {
+        let (done, result) = oneshot::channel();
+        self.calls
+            .send(Call::Close(now, done))
+            .await
+            .map_err(|_| KeeperGone)?;
         result.await.map_err(|_| KeeperGone)
     }
 
     /// The events that wait for their acknowledgement.
     pub fn unacknowledged(&self) -> &Unacknowledged {
         &self.unacknowledged
+    }
+}
+
+fn keep(mut ledger: Ledger, mut queue: mpsc::Receiver<Call>) {
+    while let Some(call) = queue.blocking_recv() {
+        match call {
+            Call::Work(work) => work(&mut ledger),
+            Call::Close(now, done) => {
+                let closed = ledger.close(&now);
+                // Unlocked before anybody is told.
+                drop(ledger);
+                let _ = done.send(closed);
+                return;
+            }
+        }
     }
 }

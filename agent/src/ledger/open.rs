@@ -102,7 +102,7 @@ fn read_meta(folder: &Utf8Path, damage: &mut Vec<String>) -> Result<Option<Meta>
     let Some(bytes) = read(&path)? else {
         return Ok(None);
     };
-    match whole(&path, &bytes)?.and_then(|body| decode::<Meta>(body)) {
+    match whole(&path, &bytes)?.and_then(decode::<Meta>) {
         Ok(meta) => Ok(Some(meta)),
         Err(error) => {
             damage.push(set_aside(&path, "the ledger's own file", &error)?);
@@ -125,7 +125,7 @@ fn read_records(
         let path = entry.path();
         let Some(bytes) = read(path)? else { continue };
         let record = whole(path, &bytes)?
-            .and_then(|body| decode::<Record>(body))
+            .and_then(decode::<Record>)
             .and_then(|r| {
                 let known = r.name.parse::<AssignmentName>().is_ok();
                 if known && record_file(&r.name) == entry.file_name() {

@@ -159,8 +159,7 @@ impl Agent {
             work_ended
         };
         let ended = timeout(grace, ended).await.unwrap_or(false);
-        let now = self.times.now();
-        match self.keeper.call(move |ledger| ledger.close(&now)).await {
+        match self.keeper.close(self.times.now()).await {
             Ok(Ok(())) | Err(KeeperGone) => {}
             Ok(Err(error)) => tracing::warn!(error = %ErrorChain(&error), "the ledger is behind"),
         }

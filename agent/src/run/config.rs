@@ -70,7 +70,7 @@ impl Build {
         let seconds = u64::try_from(since_boot.tv_sec).unwrap_or_default();
         let nanoseconds = u64::try_from(since_boot.tv_nsec).unwrap_or_default();
         Ok(Self {
-            version: cli::version(),
+            version: cli::VERSION.to_owned(),
             digest,
             start_id: seconds * 1_000_000_000 + nanoseconds,
         })
