@@ -25,7 +25,7 @@ pub use signals::stop_on_signals;
 
 use crate::api::server;
 use crate::artifacts::Artifacts;
-use crate::engine::{Engine, Parts};
+use crate::engine::{Engine, Parts, Timing};
 use crate::state::{Authorities, FleetLock, open_fleet};
 use crate::store::{Repositories, SealKey, Sqlite};
 pub use idle::{Activity, Busy};
@@ -85,6 +85,7 @@ pub async fn run(
     };
     let (credentials, renewal) = certificate::issue(&paths, options.fleet.clone())?;
 
+    let activity = Activity::default();
     let parts = Parts {
         fleet: options.fleet.clone(),
         store,
@@ -92,10 +93,11 @@ pub async fn run(
         artifacts,
         credentials,
         listen,
+        activity: activity.clone(),
+        timing: Timing::default(),
     };
     let engine = Engine::start(parts, stop.clone()).await?;
     let socket = socket::bind(&paths)?;
-    let activity = Activity::default();
     let operators = server::serve(
         engine.clone(),
         socket.listener,

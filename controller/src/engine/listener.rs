@@ -3,16 +3,19 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use foundry_link::tls::Credentials;
 use foundry_proto::HostId;
 use foundry_proto::agent::v1::Welcome;
 use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::advertise;
 use super::backend::as_backend;
+use super::clock::now_ms;
 use super::core::Core;
 use super::error::EngineError;
 use super::pump;
@@ -20,6 +23,9 @@ use crate::hub::{Backend as _, Hub, HubError, HubEvent, SessionHandle, Settings}
 
 /// Events of the hub that a subscriber may be behind.
 const BEHIND: usize = 16 * 1024;
+
+/// Agents that are alive are back within this time, however long they were away.
+pub(crate) const BACK_WITHIN: Duration = Duration::from_secs(20);
 
 /// The hub, once it listens.
 pub(crate) struct Listener {
@@ -37,6 +43,8 @@ struct State {
     hub: Option<Hub>,
     stop_hub: CancellationToken,
     error: Option<Arc<HubError>>,
+    /// Since when it listens.
+    since: Option<Instant>,
 }
 
 // === impl Listener ===
@@ -55,6 +63,7 @@ impl Listener {
             hub: None,
             stop_hub: stop.child_token(),
             error: None,
+            since: None,
         };
         Self {
             core,
@@ -93,6 +102,7 @@ impl Listener {
                 self.with(|state| {
                     state.hub = Some(hub.clone());
                     state.error = None;
+                    state.since = Some(Instant::now());
                 });
                 Ok(hub)
             }
@@ -159,6 +169,11 @@ impl Listener {
         self.hub().map(|hub| hub.local_addr())
     }
 
+    /// For how long it has listened.
+    pub(crate) fn listens_for(&self) -> Option<Duration> {
+        self.with(|state| state.since).map(|since| since.elapsed())
+    }
+
     /// Why it does not.
     pub(crate) fn error(&self) -> Option<Arc<HubError>> {
         self.with(|state| state.error.clone())
@@ -172,6 +187,25 @@ impl Listener {
     /// The host's live session.
     pub(crate) fn session(&self, host: HostId) -> Option<SessionHandle> {
         self.hub().and_then(|hub| hub.session(host))
+    }
+
+    /// The host's session; one that may be on its way back is waited for until then. A host that has been away for longer
+    /// than agents take to come back is not.
+    pub(crate) async fn session_by(&self, host: HostId, until: Instant) -> Option<SessionHandle> {
+        let hub = self.hub()?;
+        if let Some(session) = hub.session(host) {
+            return Some(session);
+        }
+        let since = self.with(|state| state.since);
+        let listens_long = since.is_some_and(|since| since.elapsed() > BACK_WITHIN);
+        let gone_ms = self.core.view.read(host, |host| host.gone_ms)?;
+        let gone_long = gone_ms.is_none_or(|gone_ms| {
+            now_ms().saturating_sub(gone_ms) > u64::try_from(BACK_WITHIN.as_millis()).unwrap_or(0)
+        });
+        if listens_long && gone_long {
+            return None;
+        }
+        hub.await_session(host, until.saturating_duration_since(Instant::now())).await
     }
 
     /// What the hosts say from now on, after it was taken into the view.

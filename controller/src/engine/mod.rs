@@ -19,7 +19,9 @@ mod core;
 mod error;
 mod lease;
 mod listener;
+mod planning;
 mod pump;
+mod run;
 mod telling;
 mod view;
 
@@ -34,10 +36,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use error::EngineError;
+pub use run::Timing;
 
 use self::core::Core;
 use self::listener::Listener;
+use self::planning::Plans;
+use self::run::Registry;
 use crate::artifacts::Artifacts;
+use crate::daemon::Activity;
 use crate::state::Authorities;
 use crate::store::Repositories;
 
@@ -55,6 +61,10 @@ pub struct Parts {
     pub credentials: watch::Receiver<Arc<Credentials>>,
     /// Where agents are listened for, `[::]:7443`.
     pub listen: String,
+    /// Runs keep the controller alive.
+    pub activity: Activity,
+    /// How long things may take.
+    pub timing: Timing,
 }
 
 /// The engine of one fleet.
@@ -66,6 +76,10 @@ pub struct Engine {
 struct Inner {
     core: Arc<Core>,
     listener: Listener,
+    plans: Plans,
+    runs: Registry,
+    activity: Activity,
+    timing: Timing,
     tasks: TaskTracker,
     stop: CancellationToken,
     started: Instant,
@@ -76,20 +90,14 @@ struct Inner {
 impl Engine {
     /// Takes over what is stored and listens for agents. A port that is taken is no error here: see [`Self::info`].
     pub async fn start(parts: Parts, stop: CancellationToken) -> Result<Self, EngineError> {
-        let Parts {
-            fleet,
-            store,
-            authorities,
-            artifacts,
-            credentials,
-            listen,
-        } = parts;
+        let Parts { fleet, store, authorities, artifacts, credentials, .. } = parts;
         let core = Arc::new(Core::load(fleet, store, authorities, artifacts).await?);
+        run::take_over(&core).await?;
         let tasks = TaskTracker::new();
         let listener = Listener::new(
             Arc::clone(&core),
             credentials,
-            listen,
+            parts.listen,
             tasks.clone(),
             stop.clone(),
         );
@@ -99,16 +107,18 @@ impl Engine {
                 "agents cannot connect"
             );
         }
-        let started = Instant::now();
-        Ok(Self {
-            inner: Arc::new(Inner {
-                core,
-                listener,
-                tasks,
-                stop,
-                started,
-            }),
-        })
+        let inner = Inner {
+            core,
+            listener,
+            plans: Plans::default(),
+            runs: Registry::default(),
+            activity: parts.activity,
+            timing: parts.timing,
+            tasks,
+            stop,
+            started: Instant::now(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Waits for everything that runs here, after `stop`.

@@ -12,7 +12,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use foundry_proto::{AssignmentName, HostId};
 use tokio::sync::watch;
 
-pub(crate) use host::{Ending, HostView, Order};
+pub(crate) use host::{HostView, Order};
 
 use crate::store::{Repositories, StoreError, Write};
 
@@ -20,6 +20,8 @@ use crate::store::{Repositories, StoreError, Write};
 #[derive(Default)]
 pub(crate) struct View {
     hosts: RwLock<HashMap<HostId, Slot>>,
+    /// Locked after `hosts` where both are.
+    names: RwLock<HashMap<String, HostId>>,
     news: watch::Sender<u64>,
 }
 
@@ -53,6 +55,7 @@ impl View {
     /// A host was enrolled, or what is stored of it changed.
     pub(crate) fn put_row(&self, id: HostId, row: crate::store::HostRow) {
         let mut hosts = self.write();
+        self.write_names().insert(row.hostname.clone(), id);
         let slot = hosts.entry(id).or_insert_with(|| Slot {
             view: HostView::default(),
             news: watch::Sender::new(0),
@@ -67,7 +70,10 @@ impl View {
 
     /// A host left the fleet.
     pub(crate) fn remove(&self, id: HostId) {
-        self.write().remove(&id);
+        if let Some(slot) = self.write().remove(&id) {
+            self.write_names().remove(&slot.view.row.hostname);
+            slot.news.send_modify(|tick| *tick += 1);
+        }
         self.news.send_modify(|tick| *tick += 1);
     }
 
@@ -173,6 +179,14 @@ impl View {
             }
         }
         (batch, rows)
+    }
+
+    fn read_names(&self) -> RwLockReadGuard<'_, HashMap<String, HostId>> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_names(&self) -> RwLockWriteGuard<'_, HashMap<String, HostId>> {
+        self.names.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read_all(&self) -> RwLockReadGuard<'_, HashMap<HostId, Slot>> {
