@@ -7,6 +7,8 @@ mod authority;
 mod host_key;
 mod peer;
 mod public_key;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

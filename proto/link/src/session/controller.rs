@@ -11,7 +11,7 @@ use foundry_proto::agent::v1::{
     Ack, AgentMessage, Assign, ControllerMessage, Event, Hello, Ping, Refusal, Welcome, event,
 };
 
-pub use self::contest::{Contest, Found, Probe, Start};
+pub use self::contest::{Contest, PROBE, Start};
 use super::{Held, MOST_HOLDINGS, Verdict, Violation};
 
 /// Ids are short; a longer one is a mistake or an attack.

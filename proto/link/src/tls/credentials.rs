@@ -108,3 +108,92 @@ impl fmt::Debug for Credentials {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use foundry_proto::{FleetId, HostId};
+
+    use super::{Credentials, CredentialsError};
+    use crate::pki::{
+        Authority, CertificateAuthority, HOST_LIFETIME, HostKey, HostPublicKey, Peer,
+    };
+
+    /// A fleet's authority and one of its hosts.
+    struct Issued {
+        fleet: FleetId,
+        ca: CertificateAuthority,
+        key: HostKey,
+        chain: Vec<rustls::pki_types::CertificateDer<'static>>,
+        now: SystemTime,
+    }
+
+    fn issued() -> Issued {
+        let (fleet, now) = (FleetId::generate("test"), SystemTime::now());
+        let ca = CertificateAuthority::generate(Authority::Fleet, &fleet, now).unwrap();
+        let key = HostKey::generate().unwrap();
+        let public = HostPublicKey::from_csr(&key.csr_der().unwrap()).unwrap();
+        let chain = ca
+            .issue_host(&public, &fleet, HostId::generate(), now)
+            .unwrap();
+        Issued {
+            fleet,
+            ca,
+            key,
+            chain,
+            now,
+        }
+    }
+
+    impl Issued {
+        fn check(self) -> Result<Credentials, CredentialsError> {
+            let trusted = vec![self.ca.certificate_der().clone()];
+            let key = self.key.private_key_der();
+            Credentials::new(self.chain, key, trusted, &self.fleet, self.now)
+        }
+    }
+
+    #[test]
+    fn a_good_set_is_taken() {
+        let good = issued();
+        let peer = Peer::of(&good.chain[0]).unwrap();
+        assert_eq!(good.check().unwrap().peer(), &peer);
+    }
+
+    #[test]
+    fn what_a_peer_would_refuse_is_refused_before_it_is_published() {
+        let refused = |adjust: &dyn Fn(&mut Issued)| {
+            let mut set = issued();
+            adjust(&mut set);
+            set.check().unwrap_err()
+        };
+        use CredentialsError as E;
+        let error = refused(&|set| set.chain.clear());
+        assert!(matches!(error, E::NoCertificate), "{error:?}");
+        let error = refused(&|set| set.key = HostKey::generate().unwrap());
+        assert!(matches!(error, E::Key(_)), "{error:?}");
+        let error = refused(&|set| set.fleet = FleetId::generate("other"));
+        assert!(matches!(error, E::OtherFleet { .. }), "{error:?}");
+        let error = refused(&|set| set.ca = issued().ca);
+        assert!(matches!(error, E::Untrusted(_)), "{error:?}");
+        let error = refused(&|set| set.now += HOST_LIFETIME + Duration::from_secs(1));
+        assert!(matches!(error, E::Untrusted(_)), "{error:?}");
+        let error = refused(&|set| set.now -= 2 * crate::pki::BACKDATE);
+        assert!(matches!(error, E::Untrusted(_)), "{error:?}");
+    }
+
+    #[test]
+    fn half_a_day_either_way_is_no_trouble() {
+        for off in [-12i64, 12] {
+            let mut set = issued();
+            let hours = Duration::from_secs(off.unsigned_abs() * 3600);
+            set.now = if off < 0 {
+                set.now - hours
+            } else {
+                set.now + hours
+            };
+            set.check().unwrap();
+        }
+    }
+}

@@ -193,7 +193,10 @@ mod event_tests {
 
     #[test]
     fn an_event_that_comes_while_the_ledger_is_asked_is_not_forgotten() {
-        let event = |number| Event { number, ..Event::default() };
+        let event = |number| Event {
+            number,
+            ..Event::default()
+        };
         let mut outbox = Outbox::default();
         let (after, limit) = outbox.wants_events().unwrap();
         assert_eq!(after, 0);

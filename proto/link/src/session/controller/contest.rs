@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use foundry_proto::agent::v1::Hello;
 
-/// How long the older session has to answer when another boot claims its identity.
-const PROBE: Duration = Duration::from_secs(2);
+/// How long the living session has to answer a ping when another boot claims its identity. Silent, it gives way;
+/// answering, two machines use one identity, and neither gets work.
+pub const PROBE: Duration = Duration::from_secs(2);
 
 /// A start of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,26 +22,8 @@ pub enum Contest {
     Newer,
     /// An earlier start on this boot: refused.
     Older,
-    /// Another boot. The host restarted, or two machines use one identity: the living session is asked ([`Probe`]).
+    /// Another boot. The host restarted, or two machines use one identity: the living session is pinged ([`PROBE`]).
     OtherBoot,
-}
-
-/// The living session is asked for a sign of life.
-#[derive(Debug, Clone, Copy)]
-pub struct Probe {
-    until: Duration,
-    answered: bool,
-}
-
-/// What a probe found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
-    /// Not known yet.
-    Waiting,
-    /// The older session is silent: the new one takes over.
-    Silent,
-    /// Both live: two machines use one identity, and neither gets work.
-    Duplicate,
 }
 
 // === impl Start ===
@@ -71,44 +54,9 @@ impl Start {
     }
 }
 
-// === impl Probe ===
-
-impl Probe {
-    /// Asked now.
-    pub fn new(now: Duration) -> Self {
-        Self {
-            until: now + PROBE,
-            answered: false,
-        }
-    }
-
-    /// The living session was heard after it was asked.
-    pub fn answered(&mut self) {
-        self.answered = true;
-    }
-
-    /// What is known by now.
-    pub fn found(&self, now: Duration) -> Found {
-        if self.answered {
-            Found::Duplicate
-        } else if now >= self.until {
-            Found::Silent
-        } else {
-            Found::Waiting
-        }
-    }
-
-    /// When it is decided at the latest.
-    pub fn deadline(&self) -> Duration {
-        self.until
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use super::{Contest, Found, Probe, Start};
+    use super::{Contest, Start};
 
     fn start(boot: &str, start: u64) -> Start {
         Start {
@@ -123,14 +71,5 @@ mod tests {
         assert_eq!(start("a", 1).against(&start("a", 1)), Contest::Newer);
         assert_eq!(start("a", 1).against(&start("a", 2)), Contest::Older);
         assert_eq!(start("b", 1).against(&start("a", 2)), Contest::OtherBoot);
-    }
-
-    #[test]
-    fn another_boot_wins_over_silence_only() {
-        let mut probe = Probe::new(Duration::from_secs(10));
-        assert_eq!(probe.found(Duration::from_millis(11_999)), Found::Waiting);
-        assert_eq!(probe.found(Duration::from_secs(12)), Found::Silent);
-        probe.answered();
-        assert_eq!(probe.found(Duration::from_secs(12)), Found::Duplicate);
     }
 }
