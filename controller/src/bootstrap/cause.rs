@@ -212,7 +212,7 @@ impl fmt::Display for Cause {
             Self::TimedOut => f.write_str("the host is down: no answer in time"),
             Self::NoRoute => f.write_str("the host is down: no route to it"),
             Self::ClosedEarly(said) => write!(f, "the host closed the connection: {said}"),
-            Self::KeyRefused { methods } => write!(f, "the login is refused ({methods})"),
+            Self::KeyRefused { methods } => write!(f, "permission denied ({methods})"),
             Self::HostKeyUnknown => f.write_str("its host key is not known yet"),
             Self::HostKeyChanged { .. } => f.write_str("its host key has changed"),
             Self::Ssh(said) => write!(f, "ssh: {said}"),

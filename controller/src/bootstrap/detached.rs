@@ -3,12 +3,11 @@
 //! The command starts `foundry host bootstrap --for-run RUN` and writes the order to its standard input: one line of JSON,
 //! then the password for sudo on a line of its own, which may be empty. So nothing depends on stack.yaml any more, and no
 //! secret stands in arguments or environment. The helper leaves the terminal's session, says `ready`, and from then on
-//! speaks only with the controller: progress and causes by ReportEnrolment, and while it works it says every few seconds
-//! that it still does.
+//! speaks only with the controller: progress and causes by ReportEnrolment. Its connection is its sign of life: once that
+//! is gone, the run no longer waits for it.
 
 use std::io;
 use std::process::Stdio;
-use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use foundry_proto::operator::v1 as wire;
@@ -51,9 +50,6 @@ struct Letter {
     take_over: bool,
     parallel: u16,
 }
-
-/// The controller hears of the helper at least this often.
-const ALIVE: Duration = Duration::from_secs(5);
 
 /// Starts the helper for this run, and returns when it has its order and needs this process no more.
 ///
@@ -136,41 +132,18 @@ async fn enrol(job: &Job, order: &Order, client: Client, run: &str) {
     let ended = |enrolment: &Enrolment| {
         let _ = reports.send(last_report(run, enrolment));
     };
-    let names = order
-        .targets
-        .iter()
-        .map(|target| target.hostname.clone())
-        .collect();
-    let telling = tokio::spawn(tell(client, queue, names, run.to_owned()));
+    let telling = tokio::spawn(tell(client, queue));
     in_parallel(job, order, &say, &ended).await;
     drop(reports);
     // Whoever waits for the run needs the last word.
     let _ = telling.await;
 }
 
-/// Sends the reports in order, and a sign of life for each host that is not done.
-async fn tell(
-    mut client: Client,
-    mut queue: mpsc::UnboundedReceiver<wire::EnrolmentReport>,
-    mut open: Vec<String>,
-    run: String,
-) {
-    loop {
-        match tokio::time::timeout(ALIVE, queue.recv()).await {
-            Ok(None) => return,
-            Ok(Some(report)) => {
-                if report.done {
-                    open.retain(|host| *host != report.hostname);
-                }
-                // A controller that is gone has interrupted the run: nobody is left to be told.
-                let _ = client.report_enrolment(report).await;
-            }
-            Err(_) => {
-                for host in &open {
-                    let _ = client.report_enrolment(report(&run, host, "")).await;
-                }
-            }
-        }
+/// Sends the reports in order.
+async fn tell(mut client: Client, mut queue: mpsc::UnboundedReceiver<wire::EnrolmentReport>) {
+    while let Some(report) = queue.recv().await {
+        // A controller that is gone has interrupted the run: nobody is left to be told.
+        let _ = client.report_enrolment(report).await;
     }
 }
 

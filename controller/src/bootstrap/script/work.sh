@@ -5,7 +5,7 @@ say() { echo "@@foundry-$n $*"; };
 have=none;
 link=$(readlink "$agents/current" 2>/dev/null) && [ -x "$agents/$link/bin/foundry-agent" ] && have=$link;
 enrolled=none; since=0;
-if [ -r "$mine" ]; then read -r fleet id rest <"$mine"; enrolled=$fleet/$id; since=$(date -r "$mine" +%s); fi;
+if [ -r "$mine" ]; then read -r fleet id rest <"$mine"; enrolled=$fleet/$id; since=$(date -r "$mine" +%s 2>/dev/null); fi;
 version=none;
 if [ -d /run/systemd/system ]; then
 version=$(for f in /usr/lib/systemd/systemd /lib/systemd/systemd; do
