@@ -151,14 +151,13 @@ async fn ask_http(address: SocketAddr, uri: &Uri) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     let answer = sender.send_request(request);
     tokio::pin!(connection, answer);
-    let answer = loop {
-        tokio::select! {
-            answer = &mut answer => break answer,
-            ended = &mut connection => {
-                ended.map_err(|error| http_cause(&error))?;
-                break answer.await;
-            }
-        }
+    // The connection is worked on by whoever awaits it; when it ends first, the answer is there or never comes.
+    let answer = tokio::select! {
+        answer = &mut answer => answer,
+        ended = &mut connection => match ended {
+            Ok(()) => answer.await,
+            Err(error) => Err(error),
+        },
     };
     match answer.map_err(|error| http_cause(&error))?.status() {
         status if status.is_success() || status.is_redirection() => Ok(()),
@@ -195,15 +194,16 @@ async fn ask_command(exec: &dyn Exec, argv: &[String], limit: Duration) -> Resul
 /// The cause in plain words, without the number that the system gives it.
 fn cause_of(error: &std::io::Error) -> String {
     use std::io::ErrorKind;
-    match error.kind() {
-        ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        ErrorKind::ConnectionReset => "connection reset".to_owned(),
-        ErrorKind::HostUnreachable => "host unreachable".to_owned(),
-        ErrorKind::NetworkUnreachable => "network unreachable".to_owned(),
-        ErrorKind::TimedOut => "timed out".to_owned(),
-        ErrorKind::NotFound => "not found".to_owned(),
-        _ => error.to_string(),
-    }
+    const PLAIN: [(ErrorKind, &str); 6] = [
+        (ErrorKind::ConnectionRefused, "connection refused"),
+        (ErrorKind::ConnectionReset, "connection reset"),
+        (ErrorKind::HostUnreachable, "host unreachable"),
+        (ErrorKind::NetworkUnreachable, "network unreachable"),
+        (ErrorKind::TimedOut, "timed out"),
+        (ErrorKind::NotFound, "not found"),
+    ];
+    let plain = PLAIN.iter().find(|(kind, _)| *kind == error.kind());
+    plain.map_or_else(|| error.to_string(), |(_, words)| (*words).to_owned())
 }
 
 fn http_cause(error: &hyper::Error) -> String {

@@ -53,12 +53,12 @@ impl Difference {
         }
     }
 
-    /// An update of these parts; none where there are none.
-    pub(super) fn update_of(parts: Vec<String>) -> Self {
-        if parts.is_empty() {
-            Self::None
-        } else {
-            Self::update(parts.join("\n"))
+    /// These parts made or changed; none where there are none.
+    pub(super) fn of(is_new: bool, parts: Vec<String>) -> Self {
+        match (parts.is_empty(), is_new) {
+            (true, _) => Self::None,
+            (false, true) => Self::create(parts.join("\n")),
+            (false, false) => Self::update(parts.join("\n")),
         }
     }
 
@@ -124,6 +124,6 @@ mod tests {
 
     #[test]
     fn no_parts_are_no_difference() {
-        assert_eq!(Difference::update_of(vec![]), Difference::None);
+        assert_eq!(Difference::of(true, vec![]), Difference::None);
     }
 }

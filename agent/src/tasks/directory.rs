@@ -63,7 +63,8 @@ fn diff(task: &Directory, wanted: Attributes, found: Option<&Stat>) -> Differenc
         None => Difference::create(format!("folder {path} {}", describe(wanted))),
         Some(_) if task.absent => Difference::remove(format!("folder {path}")),
         Some(_) if task.data => Difference::None,
-        Some(found) => Difference::update_of(
+        Some(found) => Difference::of(
+            false,
             attributes::diff(path, found.attributes, wanted)
                 .into_iter()
                 .collect(),

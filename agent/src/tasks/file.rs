@@ -112,7 +112,7 @@ fn diff(task: &File, wanted: Attributes, digest: Digest, found: Option<&Found>) 
         parts.push(content_diff(task, digest, found));
     }
     parts.extend(attributes::diff(path, found.stat.attributes, wanted));
-    Difference::update_of(parts)
+    Difference::of(false, parts)
 }
 
 fn content_diff(task: &File, digest: Digest, found: &Found) -> String {

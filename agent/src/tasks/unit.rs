@@ -256,10 +256,7 @@ fn diff(task: &Unit, found: &Found, changed_before: &[String]) -> Difference {
         (Some(false), true) => parts.push(format!("stop {name}")),
         (Some(false) | None, _) => {}
     }
-    match Difference::update_of(parts) {
-        Difference::Change { text, .. } if !is_there => Difference::create(text),
-        other => other,
-    }
+    Difference::of(!is_there, parts)
 }
 
 /// Those of the changed tasks that the unit is to be restarted for.

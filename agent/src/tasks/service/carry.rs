@@ -8,7 +8,7 @@ use foundry_host::files::{Attributes, Content};
 use foundry_host::systemd::LoadState;
 use foundry_proto::agent::v1::ContainerService;
 
-use super::diff::is_ours;
+use super::diff::{is_ours, needs_start};
 use super::settings::{self, Settings};
 use super::{folders, found, unit_text};
 use crate::tasks::settle::{self, START_LIMIT, Start};
@@ -27,24 +27,31 @@ pub(in crate::tasks) async fn apply(
     })?;
     let text = unit_text::render(&settings, info.kind, program);
     let unit = settings.unit();
+    let found = found::find(cx, runtime.as_ref(), &settings).await?;
+    let needs_start = needs_start(&settings, &text, &found);
     cx.host
         .files
         .make_directory(&settings::folder(), Attributes::root(0o700))
         .await?;
     folders::make(cx, &settings).await?;
     write_env(cx, &settings).await?;
-    let found = found::find(cx, runtime.as_ref(), &settings).await?;
-    if found.unit_text.as_deref() != Some(text.as_bytes()) {
+    let is_written = found.unit_text.as_deref() == Some(text.as_bytes());
+    if !is_written {
         let content = Content::Bytes(text.into_bytes());
         cx.host
             .files
             .write(&unit_file::path(&unit), content, Attributes::root(0o644))
             .await?;
-        cx.host.systemd.reload().await?;
-    } else if found.unit.needs_reload {
+    }
+    if !is_written || found.unit.needs_reload {
         cx.host.systemd.reload().await?;
     }
-    cx.host.systemd.enable(&unit).await?;
+    if !found.unit.is_enabled() {
+        cx.host.systemd.enable(&unit).await?;
+    }
+    if !needs_start {
+        return Ok(());
+    }
     let start = Start {
         task: id,
         unit: &unit,

@@ -49,10 +49,15 @@ pub(super) fn diff(settings: &Settings<'_>, unit_text: &str, found: &Found) -> D
         parts.push(format!("start {unit} ({})", found.unit.describe()));
     }
     let is_new = found.unit_text.is_none() && found.unit.load == LoadState::NotFound;
-    match Difference::update_of(parts) {
-        Difference::Change { text, .. } if is_new => Difference::create(text),
-        other => other,
-    }
+    Difference::of(is_new, parts)
+}
+
+/// Whether the container has to be started, anew where it runs.
+pub(super) fn needs_start(settings: &Settings<'_>, unit_text: &str, found: &Found) -> bool {
+    found.unit_text.as_deref() != Some(unit_text.as_bytes())
+        || env_diff(settings, found.env_text.as_deref()).is_some()
+        || !found.unit.is_active()
+        || container_diff(settings, found).is_some()
 }
 
 /// What is in the way and not ours.
