@@ -12,13 +12,7 @@ fn main() {
         .ok()
         .and_then(|text| text.parse().ok());
     let built: u64 = given.unwrap_or_else(now);
-    #[expect(
-        clippy::print_stdout,
-        reason = "this is how a build script speaks to cargo"
-    )]
-    {
-        println!("cargo::rustc-env=FOUNDRY_BUILD_TIME={built}");
-        println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
-        println!("cargo::rerun-if-changed=build.rs");
-    }
+    println!("cargo::rustc-env=FOUNDRY_BUILD_TIME={built}");
+    println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
+    println!("cargo::rerun-if-changed=build.rs");
 }

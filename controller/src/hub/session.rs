@@ -135,7 +135,7 @@ impl Running {
                     event,
                 }))
             }
-            Some(Delivery::Report(report)) => self.report(report).map(|()| None),
+            Some(Delivery::Report(report)) => self.report(*report).map(|()| None),
         }
     }
 

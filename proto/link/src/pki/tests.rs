@@ -32,10 +32,14 @@ fn parse<'a>(certificate: &'a CertificateDer<'_>) -> X509Certificate<'a> {
 /// Its subject alternative names, as text.
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let names = certificate.subject_alternative_name().unwrap().unwrap();
-    let name = |name: &GeneralName<'_>| match name {
-        GeneralName::URI(uri) => format!("URI:{uri}"),
-        GeneralName::DNSName(dns) => format!("DNS:{dns}"),
-        _ => format!("{name:?}"),
+    let name = |name: &GeneralName<'_>| {
+        if let GeneralName::URI(uri) = name {
+            format!("URI:{uri}")
+        } else if let GeneralName::DNSName(dns) = name {
+            format!("DNS:{dns}")
+        } else {
+            format!("{name:?}")
+        }
     };
     names.value.general_names.iter().map(name).collect()
 }

@@ -23,7 +23,7 @@ pub enum Delivery {
     /// The next event of the ledger: to be stored, then [`Session::recorded`].
     Event(Event),
     /// Any other report: health, drift, progress, replies, heartbeats.
-    Report(Report),
+    Report(Box<Report>),
 }
 
 /// The controller's end of one session.
@@ -154,7 +154,7 @@ impl Session {
             Report::Event(event) => Ok(self.event(event)),
             Report::Heartbeat(_) => {
                 self.owes_ack = true;
-                Ok(Some(Delivery::Report(report)))
+                Ok(Some(Delivery::Report(Box::new(report))))
             }
             Report::Health(_)
             | Report::Drift(_)
@@ -163,7 +163,7 @@ impl Session {
             | Report::JobOutput(_)
             | Report::CertificateRequest(_)
             | Report::ForwardFailed(_)
-            | Report::Pong(_) => Ok(Some(Delivery::Report(report))),
+            | Report::Pong(_) => Ok(Some(Delivery::Report(Box::new(report)))),
         }
     }
 

@@ -130,17 +130,17 @@ impl World {
                 let at = usize::from(connection);
                 if let Some(index) = self.connections.len().checked_sub(1 + at) {
                     for _ in 0..count {
-                        self.to_controller(index, false);
+                        self.carry_up(index, false);
                     }
                 }
             }
             Step::Twice { connection } => {
                 let at = usize::from(connection);
                 if let Some(index) = self.connections.len().checked_sub(1 + at) {
-                    self.to_controller(index, true);
+                    self.carry_up(index, true);
                 }
             }
-            Step::ToAgent(count) => (0..count).for_each(|_| self.to_agent()),
+            Step::ToAgent(count) => (0..count).for_each(|_| self.carry_down()),
             Step::Store => self.store(),
             Step::Refill => self.refill(),
             Step::Lose => self.lose(),
@@ -259,7 +259,7 @@ impl World {
         }
     }
 
-    fn to_controller(&mut self, index: usize, stays: bool) {
+    fn carry_up(&mut self, index: usize, stays: bool) {
         let connection = &mut self.connections[index];
         if connection.closed {
             return;
@@ -328,7 +328,7 @@ impl World {
         }
     }
 
-    fn to_agent(&mut self) {
+    fn carry_down(&mut self) {
         let Some(index) = self.dialled else { return };
         let Some(message) = self.connections[index].down.pop_front() else {
             if self.connections[index].closed {
@@ -378,8 +378,8 @@ impl World {
                 break;
             }
             self.refill();
-            self.to_controller(index, false);
-            self.to_agent();
+            self.carry_up(index, false);
+            self.carry_down();
             self.store();
             self.pump();
         }
@@ -411,9 +411,9 @@ proptest! {
         world.pump();
         let index = world.connections.len() - 1;
         prop_assert_eq!(world.connections[index].up.len(), 1);
-        world.to_controller(index, false);
+        world.carry_up(index, false);
         prop_assert_eq!(world.connections[index].down.len(), 1);
-        world.to_agent();
+        world.carry_down();
         prop_assert!(world.connections[index].up.is_empty());
         prop_assert!(world.connections[index].down.is_empty());
     }
