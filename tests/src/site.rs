@@ -97,7 +97,7 @@ impl Site {
     /// When it cannot be written.
     pub fn write_stack(&self, hosts: &[&Host], rest: &str) -> Result<()> {
         let mut text = format!(
-            "version: \"1\"\ncontroller:\n  listen: \"0.0.0.0:{}\"\nhosts:\n",
+            "version: \"1\"\ncluster: {{ name: testbed }}\ncontroller:\n  listen: \"0.0.0.0:{}\"\nhosts:\n",
             self.port
         );
         for host in hosts {

@@ -74,7 +74,7 @@ impl Admin {
 
     /// Writes stack.yaml and the services' image archives. A fleet that foundry has written stays.
     pub(crate) fn write_stack(&self, hosts: &[Host], services: &[Service<'_>]) -> Result<()> {
-        let mut text = String::from("version: \"1\"\n");
+        let mut text = String::from("version: \"1\"\ncluster: { name: testbed }\n");
         let before = fs::read_to_string(self.stack_file()).unwrap_or_default();
         for line in before.lines().filter(|line| line.starts_with("fleet:")) {
             text += &format!("{line}\n");
