@@ -65,14 +65,13 @@ impl<'t> Field<'t> {
     /// It is of another kind than wanted.
     pub(crate) fn wrong_kind(&self, wanted: &str, report: &mut Report<'_>) {
         let message = format!("{} is {}, not {wanted}", label(self.name), self.node.kind());
-        let mut reported = report.error(self.at(), message).expected(self.doc);
+        let reported = report.error(self.at(), message).expected(self.doc);
         if let Some(scalar) = self.node.scalar()
             && wanted == "a string"
             && !scalar.is_null()
         {
-            reported = reported.hint(format!("quote it: \"{}\"", scalar.text()));
+            reported.hint(format!("quote it: \"{}\"", scalar.text()));
         }
-        drop(reported);
     }
 
     /// A string.

@@ -5,6 +5,7 @@
 //! commands ([`edit`]) splice the text, so that comments, order and quotes stay. Nothing here does I/O.
 
 pub mod edit;
+mod emit;
 mod error;
 mod field;
 mod model;

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::edit::NewHost;
-use crate::{FleetName, SpecError};
+use crate::edit::{NewHost, block};
+use crate::{FleetName, SpecError, emit, parse};
 
 /// What `config init` was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Answers {
     pub vip: Option<IpAddr>,
     /// Left out: written by the first change.
     pub fleet: Option<FleetName>,
-    /// At least none.
+    /// May be empty: hosts can be added later.
     pub hosts: Vec<NewHost>,
 }
 
@@ -26,6 +26,41 @@ pub struct Answers {
 ///
 /// Answers that no valid file can hold.
 pub fn new_file(answers: &Answers) -> Result<String, Vec<SpecError>> {
-    let _ = answers;
-    Ok(String::new())
+    let text = write(answers);
+    parse(&text, "stack.yaml").map(|_| text)
 }
+
+fn write(answers: &Answers) -> String {
+    let mut lines = vec!["version: \"1\"".to_owned()];
+    if let Some(fleet) = &answers.fleet {
+        lines.push(format!(
+            "fleet: {fleet} # written by foundry: ties this file to its state"
+        ));
+    }
+    lines.push("cluster:".to_owned());
+    lines.push(format!("  name: {}", emit::scalar(&answers.name)));
+    if let Some(domain) = &answers.domain {
+        lines.push(format!("  domain: {}", emit::scalar(domain)));
+    }
+    if let Some(vip) = answers.vip {
+        lines.push(format!("  vip: {}", emit::scalar(&vip.to_string())));
+    }
+    if answers.hosts.is_empty() {
+        lines.push("hosts: [] # foundry host add NAME ADDRESS".to_owned());
+    } else {
+        lines.push("hosts:".to_owned());
+        lines.extend(answers.hosts.iter().flat_map(|host| block(host, "  ")));
+    }
+    lines.extend(EXAMPLE.lines().map(str::to_owned));
+    let mut text = lines.join("\n");
+    text.push('\n');
+    text
+}
+
+/// What else a file can say, to be uncommented.
+const EXAMPLE: &str = r#"# services:
+#   - name: whoami
+#     image: docker.io/traefik/whoami:v1.11
+#     ports: ["8080:80"]
+#     health: { http: "http://127.0.0.1:8080/" }
+"#;

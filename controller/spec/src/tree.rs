@@ -10,7 +10,7 @@ mod scalar;
 use std::ops::Range;
 use std::rc::Rc;
 
-pub(crate) use build::{SyntaxError, build};
+pub(crate) use build::build;
 pub(crate) use scalar::Scalar;
 
 /// A node where it stands. Cheap to copy: an alias shares the content of its anchor.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
 use super::host::Hosts;
-use super::strings::{self, Destination, DomainName, HostPort};
+use super::strings::{Destination, DomainName, HostPort};
 use crate::field::{Field, Key, key};
 use crate::model::{Cluster, Component, ComponentKind, Controller, Instance, Vip, VipHolder};
 use crate::report::Report;
@@ -75,7 +75,7 @@ pub(super) fn cluster<'t>(field: &Field<'t>, report: &mut Report<'_>) -> Option<
     let cluster = match (name, vip) {
         (Some(name), None | Some(Some(_))) => Some(Cluster {
             name: name.to_string(),
-            domain: domain.map(|domain| domain.0),
+            domain: domain.map(DomainName::into_text),
             vip: vip.flatten(),
         }),
         _ => None,
@@ -198,10 +198,7 @@ pub(super) fn controller(field: &Field<'_>, report: &mut Report<'_>) -> Controll
         .and_then(|field| field.parse::<Destination>(report));
     Controller {
         listen: listen.unwrap_or(default.listen),
-        advertise: advertise
-            .into_iter()
-            .map(strings::HostPort::into_text)
-            .collect(),
+        advertise: advertise.into_iter().map(HostPort::into_text).collect(),
         at: at.map(Destination::into_text),
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 /// A DNS name of lower-case labels.
-pub(super) struct DomainName(pub(super) String);
+pub(super) struct DomainName(String);
 
 /// `host:port`
 pub(super) struct HostPort(String);

@@ -79,6 +79,7 @@ impl<'a> Builder<'a> {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the parser may grow events")]
     fn node(&mut self, event: Event<'a>, span: Span) -> Result<Node, SyntaxError> {
         let before = self.nodes;
         self.count(1, span)?;

@@ -11,7 +11,7 @@ pub(crate) struct Scalar {
 // === impl Scalar ===
 
 impl Scalar {
-    pub(super) fn new(text: String, plain: bool) -> Self {
+    pub(crate) fn new(text: String, plain: bool) -> Self {
         Self { text, plain }
     }
 
