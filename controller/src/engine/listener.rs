@@ -205,7 +205,8 @@ impl Listener {
         if listens_long && gone_long {
             return None;
         }
-        hub.await_session(host, until.saturating_duration_since(Instant::now())).await
+        hub.await_session(host, until.saturating_duration_since(Instant::now()))
+            .await
     }
 
     /// What the hosts say from now on, after it was taken into the view.

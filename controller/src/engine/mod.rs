@@ -17,11 +17,14 @@ mod backend;
 mod clock;
 mod core;
 mod error;
+mod events;
+mod hosts;
 mod lease;
 mod listener;
 mod planning;
 mod pump;
 mod run;
+mod status;
 mod telling;
 mod view;
 
@@ -90,7 +93,14 @@ struct Inner {
 impl Engine {
     /// Takes over what is stored and listens for agents. A port that is taken is no error here: see [`Self::info`].
     pub async fn start(parts: Parts, stop: CancellationToken) -> Result<Self, EngineError> {
-        let Parts { fleet, store, authorities, artifacts, credentials, .. } = parts;
+        let Parts {
+            fleet,
+            store,
+            authorities,
+            artifacts,
+            credentials,
+            ..
+        } = parts;
         let core = Arc::new(Core::load(fleet, store, authorities, artifacts).await?);
         run::take_over(&core).await?;
         let tasks = TaskTracker::new();
@@ -118,7 +128,9 @@ impl Engine {
             stop,
             started: Instant::now(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// Waits for everything that runs here, after `stop`.
@@ -136,6 +148,16 @@ impl Engine {
         if tokio::time::timeout(grace, ended).await.is_err() {
             tracing::warn!("some tasks did not end in time");
         }
+    }
+
+    /// The fleet's files by digest.
+    pub fn artifacts(&self) -> &Artifacts {
+        &self.inner.core.artifacts
+    }
+
+    /// The id of a run that is under way, if there is one.
+    pub fn running(&self) -> Option<String> {
+        self.inner.runs.any()
     }
 
     /// What this controller is, and how it does.

@@ -94,8 +94,13 @@ async fn take(core: &Core, event: &HubEvent, refused: &mut HashMap<(String, i32)
             core.note("", "refused", format!("{identity} from {from}: {why}"))
                 .await;
         }
-        // Taken in by the backend, before they were acknowledged.
-        HubEvent::Connected { .. } | HubEvent::Event { .. } => {}
+        // The end of an earlier session may have been taken in after this one had begun.
+        HubEvent::Connected { host, .. } => {
+            core.view
+                .update(*host, |view| *view.connected_ms.get_or_insert_with(now_ms));
+        }
+        // Taken in by the backend, before it was acknowledged.
+        HubEvent::Event { .. } => {}
         HubEvent::Progress { .. } | HubEvent::JobOutput { .. } => {}
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -19,6 +20,7 @@ pub(super) struct Operators {
 /// A connection; while it lives, the controller is needed.
 pub(super) struct Connection {
     stream: UnixStream,
+    number: u64,
     gone: CancellationToken,
     _gone: DropGuard,
     _busy: Busy,
@@ -27,6 +29,8 @@ pub(super) struct Connection {
 /// What a call knows of its connection.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
+    /// Tells connections apart.
+    pub(super) connection: u64,
     /// Cancelled when the connection ends: whoever promised to report something over it will not.
     pub(super) gone: CancellationToken,
 }
@@ -68,9 +72,11 @@ impl Operators {
 
 impl Connection {
     pub(super) fn new(stream: UnixStream, busy: Busy) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
         let gone = CancellationToken::new();
         Self {
             stream,
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
             gone: gone.clone(),
             _gone: gone.drop_guard(),
             _busy: busy,
@@ -83,6 +89,7 @@ impl Connected for Connection {
 
     fn connect_info(&self) -> Caller {
         Caller {
+            connection: self.number,
             gone: self.gone.clone(),
         }
     }

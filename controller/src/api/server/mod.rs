@@ -3,6 +3,7 @@
 //! The folder of the socket is 0700, and the kernel says who the peer is: nobody else gets a byte of an answer. It is
 //! never served on TCP.
 
+mod artifacts;
 mod connection;
 mod operator;
 

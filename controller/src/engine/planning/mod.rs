@@ -55,14 +55,18 @@ impl Plans {
     pub(super) fn get(&self, id: &str) -> Result<Arc<Kept>, EngineError> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = kept.get(id).filter(|plan| plan.made.elapsed() < KEPT);
-        plan.cloned().ok_or_else(|| EngineError::PlanGone { id: id.to_owned() })
+        plan.cloned()
+            .ok_or_else(|| EngineError::PlanGone { id: id.to_owned() })
     }
 
     fn keep(&self, id: String, plan: Kept) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, plan| plan.made.elapsed() < KEPT);
         if kept.len() >= MOST
-            && let Some(oldest) = kept.iter().min_by_key(|(_, plan)| plan.made).map(|(id, _)| id)
+            && let Some(oldest) = kept
+                .iter()
+                .min_by_key(|(_, plan)| plan.made)
+                .map(|(id, _)| id)
         {
             let oldest = oldest.clone();
             kept.remove(&oldest);
@@ -82,9 +86,12 @@ impl Engine {
         self.meet(&listen).await?;
 
         let archives = request.archives.iter().map(stack::Archive::try_from);
-        let archives: Vec<_> = archives.collect::<Result<_, _>>().map_err(|error| {
-            EngineError::Spec { errors: vec![error.to_string()] }
-        })?;
+        let archives: Vec<_> =
+            archives
+                .collect::<Result<_, _>>()
+                .map_err(|error| EngineError::Spec {
+                    errors: vec![error.to_string()],
+                })?;
         let mut inputs = Inputs {
             goal: goal(request.goal()),
             purge: request.purge,
@@ -111,9 +118,20 @@ impl Engine {
             },
         };
         let id = Uuid::new_v4().simple().to_string();
-        let told = told::plan(&plan, &id, &self.inner.core.fleet, Digest::of(&request.spec));
+        let told = told::plan(
+            &plan,
+            &id,
+            &self.inner.core.fleet,
+            Digest::of(&request.spec),
+        );
         let advertise = stack.controller.advertise.clone();
-        let kept = Kept { plan, told: told.clone(), listen, advertise, made: Instant::now() };
+        let kept = Kept {
+            plan,
+            told: told.clone(),
+            listen,
+            advertise,
+            made: Instant::now(),
+        };
         self.inner.plans.keep(id, kept);
         Ok(told)
     }
@@ -127,7 +145,9 @@ impl Engine {
         let seeing = Seeing::new(&self.inner.core, &self.inner.listener, PATIENCE);
         let (mut names, mut looks) = (Vec::new(), Vec::new());
         for (hostname, id) in self.inner.core.view.names() {
-            let Ok(hostname) = hostname.parse::<Hostname>() else { continue };
+            let Ok(hostname) = hostname.parse::<Hostname>() else {
+                continue;
+            };
             if !selection.takes_host(&hostname) {
                 continue;
             }
@@ -161,14 +181,25 @@ impl Engine {
             let taken = |want: &&Desired| {
                 selected && want.host == hostname && inputs.selection.takes_assignment(&want.name)
             };
-            let items = inputs.desired.iter().filter(taken).map(seeing::item).collect();
+            let items = inputs
+                .desired
+                .iter()
+                .filter(taken)
+                .map(seeing::item)
+                .collect();
             looks.push(seeing.host(id, items));
             names.push(hostname);
         }
         let views: Vec<View> = futures_util::future::join_all(looks).await;
-        let seen = names.into_iter().zip(views).map(|(host, view)| HostView { host, view });
+        let seen = names
+            .into_iter()
+            .zip(views)
+            .map(|(host, view)| HostView { host, view });
         inputs.hosts = seen.collect();
-        inputs.strangers = strangers.into_keys().filter_map(|name| name.parse().ok()).collect();
+        inputs.strangers = strangers
+            .into_keys()
+            .filter_map(|name| name.parse().ok())
+            .collect();
         inputs.strangers.sort();
         Ok(())
     }
@@ -180,7 +211,9 @@ impl Engine {
             Some(found) if found.as_str() == fleet.as_str() => Ok(()),
             found => Err(EngineError::OtherFleet {
                 fleet: fleet.clone(),
-                found: found.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string),
+                found: found
+                    .as_ref()
+                    .map_or_else(|| "none".to_owned(), ToString::to_string),
             }),
         }
     }

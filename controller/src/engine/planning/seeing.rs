@@ -35,14 +35,24 @@ impl<'a> Seeing<'a> {
     /// A look that starts now, and waits so long for hosts that may be on their way back.
     pub(super) fn new(core: &'a Core, listener: &'a Listener, patience: Duration) -> Self {
         let asking = Arc::new(Semaphore::new(AT_A_TIME));
-        Self { core, listener, asking, until: Instant::now() + patience }
+        Self {
+            core,
+            listener,
+            asking,
+            until: Instant::now() + patience,
+        }
     }
 
     /// What one host has, and what it says to these items. `None` is a host that is not enrolled.
     pub(super) async fn host(&self, id: Option<HostId>, items: Vec<ObserveItem>) -> View {
-        let Some(id) = id else { return View::NotEnrolled };
+        let Some(id) = id else {
+            return View::NotEnrolled;
+        };
         let Some(session) = self.listener.session_by(id, self.until).await else {
-            let seen = self.core.view.read(id, |host| (silence(host), known_of(host)));
+            let seen = self
+                .core
+                .view
+                .read(id, |host| (silence(host), known_of(host)));
             let (reason, known) = seen.unwrap_or_default();
             return View::Unreachable { reason, known };
         };
@@ -67,7 +77,11 @@ impl<'a> Seeing<'a> {
         let reply = reply.map_err(|error| error.to_string())?;
         let observations = reply.assignments.into_iter().filter_map(|observed| {
             let name = observed.name.parse().ok()?;
-            Some(Observation { name, tasks: observed.diffs, error: observed.error })
+            Some(Observation {
+                name,
+                tasks: observed.diffs,
+                error: observed.error,
+            })
         });
         Ok(observations.collect())
     }
@@ -89,7 +103,10 @@ impl Engine {
                 continue;
             }
             let assign = assignments.open(host, &wanted)?;
-            items.push(ObserveItem { name: assign.name, content: assign.content });
+            items.push(ObserveItem {
+                name: assign.name,
+                content: assign.content,
+            });
         }
         Ok(items)
     }
@@ -97,7 +114,10 @@ impl Engine {
 
 /// What a host is asked to compare.
 pub(super) fn item(want: &Desired) -> ObserveItem {
-    ObserveItem { name: want.name.to_string(), content: want.content.clone() }
+    ObserveItem {
+        name: want.name.to_string(),
+        content: want.content.clone(),
+    }
 }
 
 /// What the planner is told that a host has.

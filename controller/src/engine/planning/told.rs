@@ -67,8 +67,10 @@ pub(super) fn observed(hostname: &Hostname, view: &View, report: &mut wire::Obse
         }),
         View::Observed { observed, .. } => {
             for observation in observed {
-                let different =
-                    observation.tasks.iter().filter(|task| task.action() != agent::Action::Unchanged);
+                let different = observation
+                    .tasks
+                    .iter()
+                    .filter(|task| task.action() != agent::Action::Unchanged);
                 report.changes.extend(different.map(|task| wire::Change {
                     host: hostname.to_string(),
                     assignment: observation.name.to_string(),
@@ -104,7 +106,10 @@ fn step(step: &Step) -> wire::PlannedStep {
     wire::PlannedStep {
         id: step.id.clone(),
         host: step.host.to_string(),
-        assignment: step.assignment().map(ToString::to_string).unwrap_or_default(),
+        assignment: step
+            .assignment()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         kind: kind.into(),
         after: step.after.clone(),
         wave: step.wave,

@@ -65,7 +65,12 @@ pub(super) async fn run(
     }
     let stored = match store(engine, active, order, host).await {
         Ok(stored) => stored,
-        Err(error) => return StepEnd { hints: error.hints(), ..StepEnd::failed(chain(&error)) },
+        Err(error) => {
+            return StepEnd {
+                hints: error.hints(),
+                ..StepEnd::failed(chain(&error))
+            };
+        }
     };
     let end = settle(engine, active, &stored, deadline).await;
     if end.outcome == StepOutcome::Ok && !stored.removal {
@@ -89,16 +94,25 @@ async fn look_again(
     let until = Instant::now() + OBSERVE_TIMEOUT;
     let session = engine.inner.listener.session_by(host, until).await;
     let session = session.ok_or_else(|| away("the host went away".to_owned()))?;
-    let item = ObserveItem { name: order.assignment.to_string(), content: order.content.clone() };
+    let item = ObserveItem {
+        name: order.assignment.to_string(),
+        content: order.content.clone(),
+    };
     let reply = session.observe(vec![item], false, OBSERVE_TIMEOUT).await;
     let reply = reply.map_err(|error| away(error.to_string()))?;
     for observed in reply.assignments {
         if !observed.error.is_empty() {
             return Err(away(observed.error));
         }
-        let unshown = observed.diffs.iter().find_map(|diff| objection(kept, step, order, diff));
+        let unshown = observed
+            .diffs
+            .iter()
+            .find_map(|diff| objection(kept, step, order, diff));
         if let Some((cause, hint)) = unshown {
-            return Err(StepEnd { hints: vec![hint.to_owned()], ..StepEnd::failed(cause) });
+            return Err(StepEnd {
+                hints: vec![hint.to_owned()],
+                ..StepEnd::failed(cause)
+            });
         }
     }
     Ok(())
@@ -121,7 +135,10 @@ fn objection(
         }
         Action::Unsupported => {
             let cause = format!("{}: the agent cannot do this: {}", diff.task, diff.diff);
-            return Some((cause, "bring the host's agent up to date: `foundry host bootstrap`"));
+            return Some((
+                cause,
+                "bring the host's agent up to date: `foundry host bootstrap`",
+            ));
         }
     };
     let shown = kept.plan.changes.iter().any(|change| {
@@ -130,7 +147,12 @@ fn objection(
             && change.task == diff.task
             && i32::from(action_of(change.action)) == diff.action
     });
-    let cause = || format!("{} would be {word}, which the plan did not show: {}", diff.task, diff.diff);
+    let cause = || {
+        format!(
+            "{} would be {word}, which the plan did not show: {}",
+            diff.task, diff.diff
+        )
+    };
     (!shown).then(|| (cause(), "run it again: the plan shows it now"))
 }
 
@@ -157,7 +179,12 @@ async fn store(
         });
         if let Some(wanted) = undelivered {
             let assign = assignments.open(host, wanted)?;
-            return Ok(Stored { host, name: name.clone(), assign, removal });
+            return Ok(Stored {
+                host,
+                name: name.clone(),
+                assign,
+                removal,
+            });
         }
         let (Revision::Above(above) | Revision::Pending(above)) = order.revision;
         let next = Next {
@@ -176,9 +203,19 @@ async fn store(
             Err(error) => return Err(error),
             Ok(_) => {
                 let digest = order.digest;
-                let order = view::Order { revision: assign.revision, digest, removed: removal };
-                core.view.update(host, |host| host.orders.insert(name.clone(), order));
-                return Ok(Stored { host, name: name.clone(), assign, removal });
+                let order = view::Order {
+                    revision: assign.revision,
+                    digest,
+                    removed: removal,
+                };
+                core.view
+                    .update(host, |host| host.orders.insert(name.clone(), order));
+                return Ok(Stored {
+                    host,
+                    name: name.clone(),
+                    assign,
+                    removal,
+                });
             }
         }
     }
@@ -186,9 +223,13 @@ async fn store(
 
 /// Sends it, and waits for how it ends.
 async fn settle(engine: &Engine, active: &Active, stored: &Stored, deadline: Instant) -> StepEnd {
-    let Stored { host, name, assign, .. } = stored;
+    let Stored {
+        host, name, assign, ..
+    } = stored;
     let inner = &engine.inner;
-    let Some(mut news) = inner.core.view.watch(*host) else { return removed_meanwhile() };
+    let Some(mut news) = inner.core.view.watch(*host) else {
+        return removed_meanwhile();
+    };
     let mut sent_over = None;
     let mut away_until = None;
     loop {
@@ -204,7 +245,11 @@ async fn settle(engine: &Engine, active: &Active, stored: &Stored, deadline: Ins
         if connected.is_some() {
             away_until = None;
         } else {
-            let patience = if sent_over.is_some() { inner.timing.away } else { PATIENCE };
+            let patience = if sent_over.is_some() {
+                inner.timing.away
+            } else {
+                PATIENCE
+            };
             away_until.get_or_insert_with(|| deadline.min(Instant::now() + patience));
         }
         if connected.is_some()
@@ -253,10 +298,14 @@ async fn continue_after(news: &mut tokio::sync::watch::Receiver<u64>, sent: bool
 
 /// Once it is achieved, its probes must say that it is healthy, where it has some.
 async fn healthy(engine: &Engine, active: &Active, stored: &Stored, end: StepEnd) -> StepEnd {
-    let Some(allowed) = start_period(&stored.assign) else { return end };
+    let Some(allowed) = start_period(&stored.assign) else {
+        return end;
+    };
     let until = Instant::now() + allowed;
     let view = &engine.inner.core.view;
-    let Some(mut news) = view.watch(stored.host) else { return removed_meanwhile() };
+    let Some(mut news) = view.watch(stored.host) else {
+        return removed_meanwhile();
+    };
     loop {
         let look = |host: &HostView| {
             let holding = host.holdings.get(&stored.name)?;
@@ -288,16 +337,19 @@ async fn healthy(engine: &Engine, active: &Active, stored: &Stored, end: StepEnd
 /// How long the assignment's slowest health check may take to pass; `None`: it has none.
 fn start_period(assign: &Assign) -> Option<Duration> {
     let assignment = Assignment::decode(assign.content.clone()).ok()?;
-    let checks = assignment.tasks.into_iter().filter_map(|task| match task.kind? {
-        task::Kind::Unit(unit) => unit.health,
-        task::Kind::ContainerService(service) => service.health,
-        task::Kind::Directory(_)
-        | task::Kind::File(_)
-        | task::Kind::Image(_)
-        | task::Kind::Package(_)
-        | task::Kind::Command(_)
-        | task::Kind::K3sNode(_) => None,
-    });
+    let checks = assignment
+        .tasks
+        .into_iter()
+        .filter_map(|task| match task.kind? {
+            task::Kind::Unit(unit) => unit.health,
+            task::Kind::ContainerService(service) => service.health,
+            task::Kind::Directory(_)
+            | task::Kind::File(_)
+            | task::Kind::Image(_)
+            | task::Kind::Package(_)
+            | task::Kind::Command(_)
+            | task::Kind::K3sNode(_) => None,
+        });
     let period = |check: HealthCheck| match check.start_period_ms {
         0 => START_PERIOD,
         ms => Duration::from_millis(ms),
@@ -307,7 +359,10 @@ fn start_period(assign: &Assign) -> Option<Duration> {
 
 fn verdict(host: &HostView, name: &AssignmentName, revision: u64) -> Verdict {
     let changed = host.changed.get(name) == Some(&revision);
-    let ended = host.endings.get(name).filter(|ending| ending.revision == revision);
+    let ended = host
+        .endings
+        .get(name)
+        .filter(|ending| ending.revision == revision);
     let held = host.holdings.get(name);
     let (phase, message) = match (ended, held) {
         (Some(ending), _) => (ending.phase, ending.message.as_str()),
@@ -326,7 +381,9 @@ fn verdict(host: &HostView, name: &AssignmentName, revision: u64) -> Verdict {
         Phase::Superseded => because("a newer revision took its place"),
         Phase::Cancelled => because("it was cancelled on the host"),
         Phase::Unknown => because("the host cannot tell how it ended"),
-        Phase::Unspecified | Phase::Accepted | Phase::Applying | Phase::Removing => Verdict::Waiting,
+        Phase::Unspecified | Phase::Accepted | Phase::Applying | Phase::Removing => {
+            Verdict::Waiting
+        }
     }
 }
 
@@ -337,11 +394,17 @@ async fn out_of_time(engine: &Engine, stored: &Stored, away: bool) -> StepEnd {
     }
     let minutes = engine.inner.timing.step.as_secs() / 60;
     let cause = format!("it did not end within {minutes} min; the host goes on with it");
-    StepEnd { hints: vec![logs_hint(stored)], ..StepEnd::failed(cause) }
+    StepEnd {
+        hints: vec![logs_hint(stored)],
+        ..StepEnd::failed(cause)
+    }
 }
 
 fn failed_on_host(cause: String, stored: &Stored) -> StepEnd {
-    StepEnd { hints: vec![logs_hint(stored)], ..StepEnd::failed(cause) }
+    StepEnd {
+        hints: vec![logs_hint(stored)],
+        ..StepEnd::failed(cause)
+    }
 }
 
 fn removed_meanwhile() -> StepEnd {
@@ -376,22 +439,41 @@ pub(super) async fn pass_progress(
                 (host, progress.assignment, progress.task, progress.text)
             }
             Ok(HubEvent::Event { host, event }) => {
-                let Some(event::Body::Task(result)) = event.body else { continue };
-                let text = if result.changed { "changed" } else { "unchanged" };
-                let text = if result.error.is_empty() { text.to_owned() } else { result.error };
+                let Some(event::Body::Task(result)) = event.body else {
+                    continue;
+                };
+                let text = if result.changed {
+                    "changed"
+                } else {
+                    "unchanged"
+                };
+                let text = if result.error.is_empty() {
+                    text.to_owned()
+                } else {
+                    result.error
+                };
                 (host, event.assignment, result.task, text)
             }
             Ok(_) | Err(RecvError::Lagged(_)) => continue,
             Err(RecvError::Closed) => return,
         };
-        let Some(hostname) =
-            engine.inner.core.view.read(host, |host| host.row.hostname.clone())
+        let Some(hostname) = engine
+            .inner
+            .core
+            .view
+            .read(host, |host| host.row.hostname.clone())
         else {
             continue;
         };
         let step = format!("{hostname}/{assignment}");
         if ours.contains(&step) {
-            let progress = StepProgress { step, host: hostname, assignment, task, text };
+            let progress = StepProgress {
+                step,
+                host: hostname,
+                assignment,
+                task,
+                text,
+            };
             active.journal.progress(progress);
         }
     }

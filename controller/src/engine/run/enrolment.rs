@@ -49,7 +49,10 @@ impl Enrolments {
     pub(super) fn report(&self, report: EnrolmentReport, connection: u64) -> bool {
         let new = self.change(|state| {
             if !report.error.is_empty() {
-                let failed = Report::Failed { error: report.error, hints: report.hints };
+                let failed = Report::Failed {
+                    error: report.error,
+                    hints: report.hints,
+                };
                 state.hosts.insert(report.hostname, failed);
             } else if report.done {
                 state.hosts.insert(report.hostname, Report::Done);
@@ -97,9 +100,16 @@ pub(super) async fn wait(engine: &Engine, active: &Active, hostname: &Hostname) 
             (report, since, state.silent_since.is_some() || !nobody)
         });
         if let Some(Report::Failed { error, hints }) = report {
-            return StepEnd { hints, ..StepEnd::failed(error) };
+            return StepEnd {
+                hints,
+                ..StepEnd::failed(error)
+            };
         }
-        let grace = if ever { timing.last_report } else { timing.first_report };
+        let grace = if ever {
+            timing.last_report
+        } else {
+            timing.first_report
+        };
         let give_up = nobody_since.map_or(deadline, |since| deadline.min(since + grace));
         if Instant::now() >= give_up {
             return gave_up(hostname, report.as_ref(), nobody_since.is_some());
@@ -123,5 +133,8 @@ fn gave_up(hostname: &Hostname, report: Option<&Report>, nobody: bool) -> StepEn
         _ if nobody => "whoever was enrolling it ended without a word",
         _ => "it was not enrolled in time",
     };
-    StepEnd { hints: vec![again], ..StepEnd::failed(cause) }
+    StepEnd {
+        hints: vec![again],
+        ..StepEnd::failed(cause)
+    }
 }

@@ -70,14 +70,22 @@ pub(super) async fn run(
         done.clone(),
         active.cancel.clone(),
     ));
-    let progress = tokio::spawn(apply::pass_progress(engine.clone(), Arc::clone(&active), done.clone()));
+    let progress = tokio::spawn(apply::pass_progress(
+        engine.clone(),
+        Arc::clone(&active),
+        done.clone(),
+    ));
     let (outcome, cause) = walk(&engine, &active, &kept, on_failure).await;
     done.cancel();
     let _ = tokio::join!(lease, progress);
     let text = format!("run {} ended: {}", active.id, outcome.as_str_name());
-    core.note("", "run", text.to_lowercase().replace("run_outcome_", "")).await;
+    core.note("", "run", text.to_lowercase().replace("run_outcome_", ""))
+        .await;
     if let Err(error) = lease::release(core, &active.id).await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "lease not given back");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "lease not given back"
+        );
     }
     active.journal.run_ended(outcome, cause).await;
     engine.inner.runs.remove(&active.id);
@@ -108,7 +116,8 @@ async fn walk(
                     walk.finish(index, end);
                 }
                 None => {
-                    let doing = carry_out(engine.clone(), Arc::clone(active), Arc::clone(kept), step);
+                    let doing =
+                        carry_out(engine.clone(), Arc::clone(active), Arc::clone(kept), step);
                     under_way.spawn(async move { (index, doing.await) });
                 }
             }
@@ -128,7 +137,10 @@ async fn walk(
                     first_cause.get_or_insert_with(|| format!("{}: {}", step.id, end.cause));
                 }
                 walk.finish(index, end);
-                if failed && walk.stopped.is_none() && !walk.goes_on(active, engine, on_failure).await {
+                if failed
+                    && walk.stopped.is_none()
+                    && !walk.goes_on(active, engine, on_failure).await
+                {
                     let cause = "the run stops at its first failure";
                     walk.stopped = Some((StepOutcome::Skipped, cause));
                 }
@@ -136,7 +148,8 @@ async fn walk(
             // A step that panicked is lost with its index; what depends on it never becomes ready.
             Some(Err(error)) => {
                 tracing::error!(%error, "a step broke");
-                first_cause.get_or_insert_with(|| "a step broke: see the controller's log".to_owned());
+                first_cause
+                    .get_or_insert_with(|| "a step broke: see the controller's log".to_owned());
             }
             None => {}
         }
@@ -150,10 +163,16 @@ async fn carry_out(engine: Engine, active: Arc<Active>, kept: Arc<Kept>, step: S
     let told = active.journal.step_started(StepStarted {
         step: step.id.clone(),
         host: step.host.to_string(),
-        assignment: step.assignment().map(ToString::to_string).unwrap_or_default(),
+        assignment: step
+            .assignment()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
     });
     let end = match told.await {
-        Err(error) => StepEnd { hints: error.hints(), ..StepEnd::failed(apply::chain(&error)) },
+        Err(error) => StepEnd {
+            hints: error.hints(),
+            ..StepEnd::failed(apply::chain(&error))
+        },
         Ok(()) => match &step.kind {
             StepKind::Enrol => enrolment::wait(&engine, &active, &step.host).await,
             StepKind::Apply(order) | StepKind::Remove(order) => {
@@ -162,7 +181,10 @@ async fn carry_out(engine: Engine, active: Arc<Active>, kept: Arc<Kept>, step: S
         },
     };
     let duration = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    active.journal.step_ended(record(&step, &end, duration)).await;
+    active
+        .journal
+        .step_ended(record(&step, &end, duration))
+        .await;
     end
 }
 
@@ -170,7 +192,10 @@ fn record(step: &Step, end: &StepEnd, duration_ms: u64) -> StepRecord {
     StepRecord {
         id: step.id.clone(),
         host: step.host.to_string(),
-        assignment: step.assignment().map(ToString::to_string).unwrap_or_default(),
+        assignment: step
+            .assignment()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         outcome: end.outcome.into(),
         cause: end.cause.clone(),
         duration_ms,
@@ -184,12 +209,20 @@ fn record(step: &Step, end: &StepEnd, duration_ms: u64) -> StepRecord {
 impl StepEnd {
     /// With this outcome because of this.
     pub(super) fn new(outcome: StepOutcome, cause: impl Into<String>) -> Self {
-        Self { outcome, cause: cause.into(), hints: Vec::new(), changed: false }
+        Self {
+            outcome,
+            cause: cause.into(),
+            hints: Vec::new(),
+            changed: false,
+        }
     }
 
     /// It went well.
     pub(super) fn ok(changed: bool) -> Self {
-        Self { changed, ..Self::new(StepOutcome::Ok, "") }
+        Self {
+            changed,
+            ..Self::new(StepOutcome::Ok, "")
+        }
     }
 
     /// It failed because of this.
@@ -223,8 +256,9 @@ impl Questions {
 impl Walk {
     fn new(steps: &[Step]) -> Self {
         let numbered = steps.iter().enumerate();
-        let index_of: HashMap<&str, usize> =
-            numbered.map(|(index, step)| (step.id.as_str(), index)).collect();
+        let index_of: HashMap<&str, usize> = numbered
+            .map(|(index, step)| (step.id.as_str(), index))
+            .collect();
         let mut walked: Vec<Walked> = steps
             .iter()
             .map(|step| Walked {
@@ -243,8 +277,14 @@ impl Walk {
                 }
             }
         }
-        let ready = (0..walked.len()).filter(|index| walked[*index].waits_for == 0).collect();
-        Self { steps: walked, ready, stopped: None }
+        let ready = (0..walked.len())
+            .filter(|index| walked[*index].waits_for == 0)
+            .collect();
+        Self {
+            steps: walked,
+            ready,
+            stopped: None,
+        }
     }
 
     /// Why this step is not started, if it is not.
@@ -252,7 +292,8 @@ impl Walk {
         if let Some(cause) = &self.steps[index].doomed_by {
             return Some(StepEnd::new(StepOutcome::Skipped, cause.clone()));
         }
-        self.stopped.map(|(outcome, cause)| StepEnd::new(outcome, cause))
+        self.stopped
+            .map(|(outcome, cause)| StepEnd::new(outcome, cause))
     }
 
     /// A step ended: what waited only for it is ready, be it to run or to be skipped.
@@ -316,14 +357,23 @@ impl Walk {
         };
         let pending_cause = || {
             let is = |step: &&Walked| {
-                step.end.as_ref().is_some_and(|end| end.outcome == StepOutcome::Pending)
+                step.end
+                    .as_ref()
+                    .is_some_and(|end| end.outcome == StepOutcome::Pending)
             };
             let step = self.steps.iter().find(is)?;
             Some(format!("{}: {}", step.step.id, step.end.as_ref()?.cause))
         };
         let cause = first_cause.or_else(pending_cause);
         let cause = cause.or_else(|| cancelled.then(|| "it was cancelled".to_owned()));
-        (outcome, if outcome == RunOutcome::Ok { String::new() } else { cause.unwrap_or_default() })
+        (
+            outcome,
+            if outcome == RunOutcome::Ok {
+                String::new()
+            } else {
+                cause.unwrap_or_default()
+            },
+        )
     }
 }
 
@@ -346,7 +396,12 @@ mod tests {
 
     #[test]
     fn a_failure_skips_only_what_depends_on_it() {
-        let steps = [step("a", &[]), step("b", &[]), step("after-a", &["a"]), step("after-b", &["b"])];
+        let steps = [
+            step("a", &[]),
+            step("b", &[]),
+            step("after-a", &["a"]),
+            step("after-b", &["b"]),
+        ];
         let mut walk = Walk::new(&steps);
         assert_eq!(walk.ready, [0, 1]);
         walk.ready.clear();
@@ -354,7 +409,10 @@ mod tests {
         walk.finish(1, StepEnd::ok(true));
         assert_eq!(walk.ready, [2, 3]);
         let skipped = walk.refusal(2).unwrap();
-        assert_eq!((skipped.outcome, &*skipped.cause), (StepOutcome::Skipped, "a failed"));
+        assert_eq!(
+            (skipped.outcome, &*skipped.cause),
+            (StepOutcome::Skipped, "a failed")
+        );
         assert_eq!(walk.refusal(3), None);
         walk.finish(2, skipped);
         walk.finish(3, StepEnd::ok(true));
@@ -376,6 +434,9 @@ mod tests {
     fn what_waits_for_a_host_leaves_the_run_partial() {
         let mut walk = Walk::new(&[step("a", &[])]);
         walk.finish(0, StepEnd::new(StepOutcome::Pending, "away"));
-        assert_eq!(walk.outcome(false, None), (RunOutcome::Partial, "a: away".to_owned()));
+        assert_eq!(
+            walk.outcome(false, None),
+            (RunOutcome::Partial, "a: away".to_owned())
+        );
     }
 }

@@ -48,7 +48,10 @@ impl Journal {
 
     /// The run as it stands.
     pub(super) fn run(&self) -> Run {
-        self.run.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.run
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The ids of its steps.
@@ -75,13 +78,18 @@ impl Journal {
                 step.clone_from(&record);
             }
         }
-        let ended = Body::StepEnded(StepEnded { record: Some(record) });
+        let ended = Body::StepEnded(StepEnded {
+            record: Some(record),
+        });
         self.append_or_log(ended).await;
     }
 
     /// Something that should be said beside the steps.
     pub(super) async fn notice(&self, text: impl Into<String>) {
-        let notice = Notice { text: text.into(), ..Notice::default() };
+        let notice = Notice {
+            text: text.into(),
+            ..Notice::default()
+        };
         self.append_or_log(Body::Notice(notice)).await;
     }
 
@@ -111,20 +119,36 @@ impl Journal {
         self.ended.cancel();
         if let Err(error) = &stored {
             let run = run.id;
-            tracing::error!(run, error = error as &dyn std::error::Error, "end of a run not stored");
+            tracing::error!(
+                run,
+                error = error as &dyn std::error::Error,
+                "end of a run not stored"
+            );
         }
         stored.is_ok()
     }
 
     async fn append_or_log(&self, body: Body) {
         if let Err(error) = self.append(body).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "event of a run not stored");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "event of a run not stored"
+            );
         }
     }
 
     async fn append(&self, body: Body) -> Result<(), StoreError> {
-        let event = RunEvent { at_ms: now_ms(), body: Some(body), number: 0 };
-        let id = self.run.lock().unwrap_or_else(PoisonError::into_inner).id.clone();
+        let event = RunEvent {
+            at_ms: now_ms(),
+            body: Some(body),
+            number: 0,
+        };
+        let id = self
+            .run
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .id
+            .clone();
         self.core.store.runs.append(&id, &event).await?;
         self.stored.send_modify(|tick| *tick += 1);
         Ok(())
@@ -132,14 +156,25 @@ impl Journal {
 
     fn pass(&self, body: Body) {
         // Nobody may be watching.
-        let _ = self.passing.send(RunEvent { at_ms: now_ms(), body: Some(body), number: 0 });
+        let _ = self.passing.send(RunEvent {
+            at_ms: now_ms(),
+            body: Some(body),
+            number: 0,
+        });
     }
 }
 
 /// The last event of a run.
 fn ending(run: &Run) -> RunEvent {
-    let ended = RunEnded { outcome: run.outcome, cause: run.cause.clone() };
-    RunEvent { at_ms: run.ended_ms, body: Some(Body::RunEnded(ended)), number: 0 }
+    let ended = RunEnded {
+        outcome: run.outcome,
+        cause: run.cause.clone(),
+    };
+    RunEvent {
+        at_ms: run.ended_ms,
+        body: Some(Body::RunEnded(ended)),
+        number: 0,
+    }
 }
 
 /// Where a watcher stands.
@@ -184,7 +219,16 @@ pub(super) fn follow(
         active,
     });
     let replay = Vec::new().into_iter();
-    let watch = Watch { runs, id, last: after, replay, live, reread: true, over: false, stop };
+    let watch = Watch {
+        runs,
+        id,
+        last: after,
+        replay,
+        live,
+        reread: true,
+        over: false,
+        stop,
+    };
     stream::unfold(watch, next).boxed()
 }
 
@@ -211,10 +255,18 @@ async fn next(mut watch: Watch) -> Option<(RunEvent, Watch)> {
             Wake::Passing(event) => return Some(watch.give(event)),
             Wake::Ended => {
                 let run = watch.live.take()?.active.journal.run();
-                let events = watch.runs.events(&watch.id, watch.last).await.unwrap_or_default();
+                let events = watch
+                    .runs
+                    .events(&watch.id, watch.last)
+                    .await
+                    .unwrap_or_default();
                 let stored = |event: &RunEvent| matches!(event.body, Some(Body::RunEnded(_)));
                 let missing = (!events.iter().any(stored)).then(|| ending(&run));
-                watch.replay = events.into_iter().chain(missing).collect::<Vec<_>>().into_iter();
+                watch.replay = events
+                    .into_iter()
+                    .chain(missing)
+                    .collect::<Vec<_>>()
+                    .into_iter();
             }
         }
     }

@@ -14,10 +14,10 @@ mod registry;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foundry_proto::operator::v1 as wire;
 use foundry_proto::operator::v1::{
     EnrolmentReport, RunEvent, RunOutcome, StartRunRequest, StepOutcome, StepRecord, run_event,
 };
-use foundry_proto::operator::v1 as wire;
 use futures_util::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -91,7 +91,11 @@ impl Engine {
         let id = Uuid::new_v4().simple().to_string()[..12].to_owned();
         let claim = Claim {
             holder: request.who.clone(),
-            reason: if request.reason.is_empty() { "a run".to_owned() } else { request.reason.clone() },
+            reason: if request.reason.is_empty() {
+                "a run".to_owned()
+            } else {
+                request.reason.clone()
+            },
             run: id.clone(),
         };
         let on_failure = request.on_failure();
@@ -140,7 +144,8 @@ impl Engine {
         };
         let core = Arc::clone(&self.inner.core);
         core.store.runs.put(&run).await?;
-        core.note("", "run", format!("run {id} started by {}", run.who)).await;
+        core.note("", "run", format!("run {id} started by {}", run.who))
+            .await;
         let active = Arc::new(Active {
             id: id.clone(),
             journal: Journal::new(core, run),
@@ -149,7 +154,9 @@ impl Engine {
             enrolments: enrolment::Enrolments::default(),
             question: execute::Questions::default(),
         });
-        self.inner.runs.insert(Arc::clone(&active), self.inner.activity.enter());
+        self.inner
+            .runs
+            .insert(Arc::clone(&active), self.inner.activity.enter());
         Ok(active)
     }
 
@@ -164,7 +171,13 @@ impl Engine {
             self.stored_run(id).await?;
         }
         let store = self.inner.core.store.runs.clone();
-        Ok(journal::follow(store, id.to_owned(), after, active, self.inner.stop.clone()))
+        Ok(journal::follow(
+            store,
+            id.to_owned(),
+            after,
+            active,
+            self.inner.stop.clone(),
+        ))
     }
 
     /// The first time, a run starts no new steps; the second time, it leaves those that are under way.
@@ -186,7 +199,10 @@ impl Engine {
         if answered {
             return Ok(());
         }
-        Err(EngineError::NoQuestion { run: id.to_owned(), question: question.to_owned() })
+        Err(EngineError::NoQuestion {
+            run: id.to_owned(),
+            question: question.to_owned(),
+        })
     }
 
     /// The newest runs first; 0: all that are kept.
@@ -277,7 +293,9 @@ pub(super) async fn take_over(core: &Core) -> Result<(), StoreError> {
                         "the controller ended in the middle of it".clone_into(&mut step.cause);
                     });
                 }
-                Some(run_event::Body::StepEnded(wire::StepEnded { record: Some(record) })) => {
+                Some(run_event::Body::StepEnded(wire::StepEnded {
+                    record: Some(record),
+                })) => {
                     let id = record.id.clone();
                     set_step(&mut run, &id, |step| *step = record);
                 }
@@ -292,14 +310,20 @@ pub(super) async fn take_over(core: &Core) -> Result<(), StoreError> {
         }
         run.set_outcome(RunOutcome::Interrupted);
         run.ended_ms = now_ms;
-        "the controller ended in the middle of it; run it again to go on".clone_into(&mut run.cause);
-        let ended = wire::RunEnded { outcome: run.outcome, cause: run.cause.clone() };
+        "the controller ended in the middle of it; run it again to go on"
+            .clone_into(&mut run.cause);
+        let ended = wire::RunEnded {
+            outcome: run.outcome,
+            cause: run.cause.clone(),
+        };
         let event = RunEvent {
             at_ms: now_ms,
             body: Some(run_event::Body::RunEnded(ended)),
             ..RunEvent::default()
         };
-        core.store.write(vec![runs.putting(&run), runs.appending(&run.id, &event)]).await?;
+        core.store
+            .write(vec![runs.putting(&run), runs.appending(&run.id, &event)])
+            .await?;
         lease::release(core, &run.id).await?;
     }
     let age_ms = u64::try_from(RETENTION.as_millis()).unwrap_or(u64::MAX);
@@ -315,8 +339,14 @@ fn set_step(run: &mut wire::Run, id: &str, change: impl FnOnce(&mut StepRecord))
 
 fn refuse_problems(kept: &Kept) -> Result<(), EngineError> {
     let mut problems = kept.plan.problems.iter();
-    let Some(first) = problems.next() else { return Ok(()) };
-    let hints = kept.plan.problems.iter().map(|problem| problem.hint.clone());
+    let Some(first) = problems.next() else {
+        return Ok(());
+    };
+    let hints = kept
+        .plan
+        .problems
+        .iter()
+        .map(|problem| problem.hint.clone());
     Err(EngineError::Blocked {
         first: first.message.clone(),
         others: problems.map(|problem| problem.message.clone()).collect(),

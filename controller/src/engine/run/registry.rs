@@ -33,6 +33,9 @@ impl Registry {
     }
 
     pub(super) fn remove(&self, id: &str) {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.runs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id);
     }
 }
