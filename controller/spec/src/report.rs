@@ -37,7 +37,7 @@ impl<'a> Report<'a> {
             column,
             offset: at.start,
             length: first_line(self.source, at),
-            message: message.to_string(),
+            message: printable(&message.to_string()),
             expected: None,
             hint: None,
         };
@@ -51,7 +51,7 @@ impl<'a> Report<'a> {
             file: self.file.to_owned(),
             line,
             column,
-            message: message.to_string(),
+            message: printable(&message.to_string()),
             hint: Some(hint.to_owned()),
         };
         self.warnings.push((at.start, warning));
@@ -89,7 +89,7 @@ impl Reported<'_> {
 
     /// What to do about it.
     pub(crate) fn hint(self, hint: impl ToString) -> Self {
-        self.0.hint = Some(hint.to_string());
+        self.0.hint = Some(printable(&hint.to_string()));
         self
     }
 
@@ -100,6 +100,24 @@ impl Reported<'_> {
             None => self,
         }
     }
+}
+
+/// What may hold pieces of the file, on one line and without what a terminal would obey.
+fn printable(text: &str) -> String {
+    /// Enough for any sentence; what is quoted in it may be a whole file.
+    const MOST: usize = 300;
+    let mut shown = String::new();
+    for c in text.chars().take(MOST) {
+        if c.is_control() {
+            shown.extend(c.escape_default())
+        } else {
+            shown.push(c)
+        }
+    }
+    if text.chars().nth(MOST).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// The name that looks most like the given one, if any does.
@@ -143,7 +161,13 @@ fn first_line(source: &str, at: &Range<usize>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{nearest, position};
+    use super::{nearest, position, printable};
+
+    #[test]
+    fn what_is_quoted_stays_on_one_line() {
+        assert_eq!(printable("a\nb\u{1b}[31mä"), "a\\nb\\u{1b}[31mä");
+        assert_eq!(printable(&"x".repeat(1000)).chars().count(), 301);
+    }
 
     #[test]
     fn columns_count_characters() {

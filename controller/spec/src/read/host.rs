@@ -1,6 +1,6 @@
 //! `hosts:`, and the older `cluster.nodes:`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -34,8 +34,10 @@ const KEYS: &[Key] = &[
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
     hosts: Vec<Host>,
-    names: Vec<(Hostname, Range<usize>)>,
-    addresses: Vec<(Address, u16, Hostname, Range<usize>)>,
+    names: Vec<Hostname>,
+    named_at: HashMap<Hostname, Range<usize>>,
+    /// By address, in lower case, and port: whose it is.
+    addresses: HashMap<(String, u16), (Hostname, Range<usize>)>,
     /// A name could not be read, so that it cannot be told which ones there are.
     names_missing: bool,
 }
@@ -71,12 +73,12 @@ impl Hosts {
 
     /// The names of all.
     pub(super) fn all(&self) -> Vec<Hostname> {
-        self.names.iter().map(|(name, _)| name.clone()).collect()
+        self.names.clone()
     }
 
     /// A list of names of hosts, each once.
     pub(super) fn resolve(&self, field: &Field<'_>, report: &mut Report<'_>) -> Vec<Hostname> {
-        let mut found: Vec<Hostname> = Vec::new();
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
         let items = field.items(report);
         if items.is_empty() && field.node.kind() == "a list" {
             report
@@ -87,17 +89,21 @@ impl Hosts {
             let Some(given) = item.scalar(report) else {
                 continue;
             };
-            match self.names.iter().find(|(name, _)| name.as_str() == given) {
-                Some((name, _)) if found.contains(name) => {
-                    report.error(item.at(), format!("host `{given}` stands here twice"));
+            match given
+                .parse::<Hostname>()
+                .ok()
+                .filter(|name| self.named_at.contains_key(name))
+            {
+                Some(name) if seen.insert(name.clone()) => found.push(name),
+                Some(name) => {
+                    report.error(item.at(), format!("host `{name}` stands here twice"));
                 }
-                Some((name, _)) => found.push(name.clone()),
                 None if self.names_missing => {}
                 None => {
                     report
                         .error(item.at(), format!("there is no host `{given}`"))
                         .expected("the hostname of one of `hosts`")
-                        .nearest(given, self.names.iter().map(|(name, _)| name.as_str()));
+                        .nearest(given, self.names.iter().map(Hostname::as_str));
                 }
             }
         }
@@ -159,13 +165,14 @@ impl Hosts {
             self.names_missing = true;
             return None;
         };
-        if let Some((_, first)) = self.names.iter().find(|(other, _)| *other == name) {
+        if let Some(first) = self.named_at.get(&name) {
             let line = report.line(first);
             report
                 .error(field.at(), format!("two hosts are named `{name}`"))
                 .hint(format!("the first stands on line {line}"));
         } else {
-            self.names.push((name.clone(), field.at().clone()));
+            self.names.push(name.clone());
+            self.named_at.insert(name.clone(), field.at().clone());
         }
         Some(name)
     }
@@ -185,11 +192,8 @@ impl Hosts {
         let address = field.parse_scalar::<Address>(report)?;
         let hostname = hostname?;
         // Behind one address with several ports there may well be several hosts.
-        let port = port.unwrap_or(22);
-        let same = |(other, other_port, ..): &&(Address, u16, Hostname, Range<usize>)| {
-            other.as_str().eq_ignore_ascii_case(address.as_str()) && *other_port == port
-        };
-        if let Some((_, _, name, first)) = self.addresses.iter().find(same) {
+        let place = (address.as_str().to_lowercase(), port.unwrap_or(22));
+        if let Some((name, first)) = self.addresses.get(&place) {
             let line = report.line(first);
             report
                 .error(
@@ -199,7 +203,7 @@ impl Hosts {
                 .hint(format!("that one stands on line {line}"));
         } else {
             self.addresses
-                .push((address.clone(), port, hostname.clone(), field.at().clone()));
+                .insert(place, (hostname.clone(), field.at().clone()));
         }
         Some(address)
     }
