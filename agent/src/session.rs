@@ -14,6 +14,8 @@ mod dial;
 mod driver;
 mod ended;
 mod status;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use agent::{Agent, Outgoing};
