@@ -22,6 +22,8 @@ mod package;
 mod purge;
 mod service;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod unit;
 mod unit_file;
 

@@ -188,7 +188,7 @@ impl Attributes {
 // === impl FilesError ===
 
 impl FilesError {
-    fn io(action: &'static str, path: &Utf8Path, source: std::io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: &Utf8Path, source: std::io::Error) -> Self {
         Self::Io {
             action,
             path: path.to_owned(),

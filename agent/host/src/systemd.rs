@@ -239,7 +239,7 @@ impl UnitState {
 // === impl SystemdError ===
 
 impl SystemdError {
-    fn call(action: &'static str, unit: &str, source: zbus::Error) -> Self {
+    pub(crate) fn call(action: &'static str, unit: &str, source: zbus::Error) -> Self {
         Self::Call {
             action,
             unit: unit.to_owned(),

@@ -36,7 +36,10 @@ pub async fn apply(
         kinds::undo(cx, moved, false).await?;
     }
     let diff = match kinds::difference(cx, task, changed_before).await? {
-        Difference::None => return Ok(Applied::default()),
+        Difference::None => {
+            kinds::confirm(cx, task).await?;
+            return Ok(Applied::default());
+        }
         Difference::Blocked(text) => return Err(TaskError::Blocked(text)),
         // Applying says best what is wrong: it may open Podman's socket, for one.
         Difference::Waiting(text) | Difference::Change { text, .. } => text,
@@ -45,13 +48,14 @@ pub async fn apply(
         return Err(TaskError::Cancelled);
     }
     kinds::carry_out(cx, task, previous, changed_before).await?;
-    match kinds::difference(cx, task, &[]).await? {
-        Difference::None => Ok(Applied {
-            changed: true,
-            diff,
-        }),
-        left => Err(not_achieved(task, left.text())),
+    let left = kinds::difference(cx, task, &[]).await?;
+    if left != Difference::None {
+        return Err(not_achieved(task, left.text()));
     }
+    Ok(Applied {
+        changed: true,
+        diff,
+    })
 }
 
 /// Undoes what the task had made. Data stays, and is listed, unless `purge`. Undoing twice is no error.

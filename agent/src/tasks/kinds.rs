@@ -94,6 +94,20 @@ pub(super) async fn carry_out(
     }
 }
 
+/// Waits until what runs already is sure to go on running.
+pub(super) async fn confirm(cx: &Context, task: &Task) -> Result<(), TaskError> {
+    match kind(task)? {
+        Kind::Unit(task) => unit::confirm(cx, task).await,
+        Kind::ContainerService(task) => service::confirm(cx, task).await,
+        Kind::Directory(_)
+        | Kind::File(_)
+        | Kind::Image(_)
+        | Kind::Package(_)
+        | Kind::Command(_)
+        | Kind::K3sNode(_) => Ok(()),
+    }
+}
+
 /// Undoes what the task had made.
 pub(super) async fn undo(cx: &Context, task: &Task, purge: bool) -> Result<Removed, TaskError> {
     match kind(task)? {

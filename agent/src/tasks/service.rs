@@ -21,7 +21,7 @@ use foundry_host::containers::ContainersError;
 use foundry_proto::agent::v1::ContainerService;
 
 use super::difference::Difference;
-use super::{Context, TaskError};
+use super::{Context, TaskError, settle};
 use settings::Settings;
 
 pub(super) use carry::{apply, remove};
@@ -46,4 +46,10 @@ pub(super) async fn observe(
     let unit_text = unit_text::render(&settings, runtime.info().kind, &program);
     let found = found::find(cx, runtime.as_ref(), &settings).await?;
     Ok(diff::diff(&settings, &unit_text, &found))
+}
+
+/// Waits until the service is sure to go on running.
+pub(super) async fn confirm(cx: &Context, task: &ContainerService) -> Result<(), TaskError> {
+    let settings = Settings::read(&cx.fleet, task)?;
+    settle::confirm(cx, &settings.unit(), settings.check.as_ref()).await
 }

@@ -59,62 +59,95 @@ pub(super) async fn start(cx: &Context, start: &Start<'_>) -> Result<(), TaskErr
         () = cx.cancel.cancelled() => return Err(TaskError::Cancelled),
     };
     let state = systemd.state(start.unit).await?;
-    if job != JobResult::Done || !runs(&state) {
+    // Each start by hand sets the count of restarts back.
+    if job != JobResult::Done || !state.is_active() || state.restarts > 0 {
         return Err(failed(cx, start.unit, &state, &job).await);
-    }
-    if !start.unit.ends_with(".service") {
-        return Ok(());
     }
     cx.progress
         .say(start.task, format!("waiting for {} to settle", start.unit));
-    tokio::select! {
-        settled = settle(cx, start, changes) => settled,
-        () = cx.cancel.cancelled() => Err(TaskError::Cancelled),
-    }
+    settle(cx, start.unit, start.check, &state, changes).await
 }
 
-/// Waits for the health check, or for a while, and for any sign of failure.
+/// Waits until a unit that runs already is sure to go on: it may have been started by an attempt that was cut off, or that
+/// failed.
+pub(super) async fn confirm(
+    cx: &Context,
+    unit: &str,
+    check: Option<&Check>,
+) -> Result<(), TaskError> {
+    let changes = cx.host.systemd.watch(unit).await?;
+    let state = cx.host.systemd.state(unit).await?;
+    if !state.is_active() {
+        return Err(failed(cx, unit, &state, &JobResult::Done).await);
+    }
+    settle(cx, unit, check, &state, changes).await
+}
+
+/// Waits for the health check, or for a while, and for any sign of failure; `since` is the unit's state at the beginning.
 async fn settle(
     cx: &Context,
-    start: &Start<'_>,
-    mut changes: BoxStream<'static, UnitState>,
+    unit: &str,
+    check: Option<&Check>,
+    since: &UnitState,
+    changes: BoxStream<'static, UnitState>,
 ) -> Result<(), TaskError> {
-    let broken = async {
-        while let Some(state) = changes.next().await {
-            if !runs(&state) {
-                return state;
-            }
-        }
-        // The bus is gone: what the last look says must do.
-        std::future::pending().await
-    };
+    let goes_on = |state: &UnitState| state.is_active() && state.restarts == since.restarts;
     let well = async {
-        match start.check {
+        match check {
             Some(check) => passes(cx, check).await,
             None => {
-                tokio::time::sleep(STEADY).await;
+                tokio::time::sleep(unsteady(cx, unit, since)).await;
                 Ok(())
             }
         }
     };
-    tokio::select! {
+    let well = tokio::select! {
         biased;
-        state = broken => Err(failed(cx, start.unit, &state, &JobResult::Done).await),
-        well = well => {
-            // A change that came without a signal.
-            let state = cx.host.systemd.state(start.unit).await?;
-            if !runs(&state) {
-                return Err(failed(cx, start.unit, &state, &JobResult::Done).await);
-            }
-            match well {
-                Ok(()) => Ok(()),
-                Err((cause, limit)) => {
-                    let lines = journal(cx, start.unit).await;
-                    Err(TaskError::Unhealthy { unit: start.unit.to_owned(), limit, cause, lines })
-                }
-            }
+        () = cx.cancel.cancelled() => return Err(TaskError::Cancelled),
+        state = first(changes, |state| !goes_on(state)) => {
+            return Err(failed(cx, unit, &state, &JobResult::Done).await);
+        }
+        well = well => well,
+    };
+    // A change that came without a signal.
+    let state = cx.host.systemd.state(unit).await?;
+    if !goes_on(&state) {
+        return Err(failed(cx, unit, &state, &JobResult::Done).await);
+    }
+    match well {
+        Ok(()) => Ok(()),
+        Err((cause, limit)) => {
+            let lines = journal(cx, unit).await;
+            Err(TaskError::Unhealthy {
+                unit: unit.to_owned(),
+                limit,
+                cause,
+                lines,
+            })
         }
     }
+}
+
+/// The first state for which this holds. Where the bus is lost it never comes: what the last look says must do.
+async fn first(
+    mut changes: BoxStream<'static, UnitState>,
+    holds: impl Fn(&UnitState) -> bool,
+) -> UnitState {
+    while let Some(state) = changes.next().await {
+        if holds(&state) {
+            return state;
+        }
+    }
+    std::future::pending().await
+}
+
+/// How much longer the unit has to run to be sure of it. Only services run: a timer or a mount is there at once.
+fn unsteady(cx: &Context, unit: &str, state: &UnitState) -> Duration {
+    if !unit.ends_with(".service") {
+        return Duration::ZERO;
+    }
+    let age = cx.host.clock.monotonic().saturating_sub(state.started);
+    STEADY.saturating_sub(age)
 }
 
 /// Probes until it passes, or its time is over: then with what was said last.
@@ -129,11 +162,6 @@ async fn passes(cx: &Context, check: &Check) -> Result<(), (String, Duration)> {
         }
         tokio::time::sleep(EAGER).await;
     }
-}
-
-/// Whether the unit runs since it was started by hand: each such start sets the count of restarts back.
-fn runs(state: &UnitState) -> bool {
-    state.is_active() && state.restarts == 0
 }
 
 /// What is wrong with the unit, with its last words.

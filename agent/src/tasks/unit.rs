@@ -106,6 +106,14 @@ pub(super) async fn apply(
     Ok(())
 }
 
+/// Waits until the unit, where it is to run, is sure to.
+pub(super) async fn confirm(cx: &Context, task: &Unit) -> Result<(), TaskError> {
+    if task.absent || switch(task.running) != Some(true) {
+        return Ok(());
+    }
+    settle::confirm(cx, &task.name, health(task)?.as_ref()).await
+}
+
 /// Stops the unit and takes its files away. A unit that comes from a package is left as it is.
 pub(super) async fn remove(cx: &Context, task: &Unit) -> Result<Removed, TaskError> {
     check(task)?;
