@@ -47,3 +47,6 @@ pub fn warnings(stack: &Stack) -> Vec<String> {
     });
     components.chain(storage).collect()
 }
+
+#[cfg(test)]
+mod tests;
