@@ -126,6 +126,11 @@ pub enum Cause {
         /// In seconds.
         seconds: u64,
     },
+    /// It all took too long.
+    TooLong {
+        /// In minutes.
+        minutes: u64,
+    },
     /// The controller said no.
     Controller {
         /// What it said.
@@ -197,6 +202,7 @@ impl Cause {
             | Self::NoSession { .. }
             | Self::Protocol(_)
             | Self::Silent { .. }
+            | Self::TooLong { .. }
             | Self::NotSupported(_) => return Vec::new(),
         };
         vec![hint]
@@ -271,6 +277,7 @@ impl fmt::Display for Cause {
             Self::Silent { at, seconds } => {
                 write!(f, "nothing was heard for {seconds} s while {at}")
             }
+            Self::TooLong { minutes } => write!(f, "it was not done after {minutes} min"),
             Self::Controller { message, .. } => f.write_str(message),
             Self::NotSupported(what) => f.write_str(what),
         }

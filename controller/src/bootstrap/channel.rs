@@ -29,6 +29,9 @@ const SILENCE_WITH_USER: Duration = Duration::from_secs(300);
 /// Standard error may be held open by a connection master that ssh left behind: this long for its last words.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
+/// How long a session may take to end.
+const GOODBYE: Duration = Duration::from_secs(2);
+
 /// A write to the child, in bytes.
 const CHUNK: usize = 64 * 1024;
 
@@ -103,9 +106,11 @@ impl Channel {
         self.put(Out::Secret(self.dialogue.password(password)));
     }
 
-    /// Says that nothing more comes.
-    pub(super) fn close(&mut self) {
+    /// Says that nothing more comes, and lets the far side and ssh end in good order.
+    pub(super) async fn end(mut self) {
         self.stdin = None;
+        // An ssh that stays is killed with this.
+        let _ = timeout(GOODBYE, self.child.wait()).await;
     }
 
     /// How much was written so far, in bytes.

@@ -92,6 +92,7 @@ impl Job {
         if self.is_there(target, &hello, &agent).await {
             let quit = channel.dialogue().quit();
             channel.send(quit);
+            channel.end().await;
             return Ok(success);
         }
         if hello.agent == Some(agent.digest) {
@@ -114,7 +115,7 @@ impl Job {
         if let Err(cause) = self.session(target, &agent.digest, SESSION_MS).await {
             return Err(explain(&mut channel, cause).await);
         }
-        channel.close();
+        channel.end().await;
         Ok(success)
     }
 

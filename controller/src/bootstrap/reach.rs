@@ -34,6 +34,7 @@ async fn look(settings: &Settings, target: &Target) -> Result<String, Cause> {
     let hello = greet(&mut channel, None).await?;
     let quit = channel.dialogue().quit();
     channel.send(quit);
+    channel.end().await;
     let Some(systemd) = hello.systemd else {
         return Err(Cause::NoSystemd { init: hello.init });
     };

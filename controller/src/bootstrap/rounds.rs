@@ -1,12 +1,13 @@
 //! Many hosts: in parallel without a terminal, then those that need an answer, one at a time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::cause::Cause;
 use super::enrol::{Job, Success};
@@ -16,6 +17,9 @@ use super::ssh::Mode;
 use crate::api::client::Client;
 use crate::output::json::enrolment::{EnrolmentDocument, EnrolmentsDocument};
 use crate::output::{Printer, Progress, Tone, time};
+
+/// A host gets this long in all, whatever it says; a slow line has to carry a few megabytes.
+const DEADLINE: Duration = Duration::from_secs(15 * 60);
 
 /// How one host went.
 #[derive(Debug, Clone)]

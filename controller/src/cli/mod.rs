@@ -69,7 +69,9 @@ fn refuse(refusal: &clap::Error) -> ExitCode {
                 .next()
                 .unwrap_or_default()
                 .trim_start_matches("error: ");
-            let tips = text.lines().filter_map(|line| line.trim().strip_prefix("tip: "));
+            let tips = text
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix("tip: "));
             printer.error(&CliError::usage(what.to_owned()).hints(tips.map(str::to_owned)));
             Kind::Usage.into()
         }

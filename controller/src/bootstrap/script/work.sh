@@ -15,9 +15,9 @@ say hello arch=$(uname -m) uid=$(id -u) init=$(cat /proc/1/comm 2>/dev/null) sys
 clock=$(date +%s) agent=$have enrolled=${enrolled:-none} since=${since:-0} client=$2;
 read -r verb x y || exit 0;
 case $verb in
-keep) d=$x;;
-send) d=$y; dir=$agents/$d/bin; draft=$dir/.draft.$$;
-undo() { rm -f "$draft"; rmdir "$dir" "$agents/$d" "$agents" /opt/foundry 2>/dev/null; };
+keep) d=$x; sent=no;;
+send) d=$y; sent=yes; dir=$agents/$d/bin; draft=$dir/.draft.$$;
+undo() { rm -f "$draft" "$dir/foundry-agent"; rmdir "$dir" "$agents/$d" "$agents" /opt/foundry 2>/dev/null; };
 trap "undo; exit 1" HUP INT TERM;
 mkdir -p "$dir" && head -c "$x" | gzip -dc >"$draft" && [ "$(sha256sum <"$draft")" = "$d  -" ]
 && chmod 755 "$draft" && { sync "$draft" 2>/dev/null || :; } && mv -f "$draft" "$dir/foundry-agent"
@@ -27,8 +27,9 @@ if command -v restorecon >/dev/null 2>&1; then restorecon -R /opt/foundry >/dev/
 *) exit 0;;
 esac;
 say enrol;
-"$agents/$d/bin/foundry-agent" enrol;
-say ended $?;
+"$agents/$d/bin/foundry-agent" enrol; code=$?;
+if [ $sent = yes ]; then [ "$(readlink "$agents/current" 2>/dev/null)" = "$d" ] || undo; fi;
+say ended $code;
 read -r verb x y || exit 0;
 if [ "$verb" = journal ]; then
 journalctl -u foundry-agent.service -n 15 --no-pager -o cat 2>/dev/null | while read -r x; do say journal "$x"; done;

@@ -40,7 +40,11 @@ pub(super) fn run(context: &Context, options: &Bootstrap) -> Result<Exit, CliErr
         let mut client = fleet::controller(context, &file, &paths).await?;
         fleet::refuse_deaf(&mut client).await?;
         let settings = Settings::of(&context.environment);
-        Ok(bootstrap::by_hand(&settings, &order, client, &context.printer).await)
+        tokio::select! {
+            document = bootstrap::by_hand(&settings, &order, client, &context.printer) => Ok(document),
+            // Sessions end with their ssh; each host is then as it was, or enrolled.
+            _ = tokio::signal::ctrl_c() => Err(CliError::interrupted()),
+        }
     })?;
     context.printer.document(&document);
     Ok(exit(&document))

@@ -15,7 +15,11 @@ impl Document for StatusDocument {
         for host in &self.hosts {
             rows.push(host.row());
             let fresh = matches!(host.state, "healthy" | "degraded");
-            rows.extend(host.assignments.iter().map(|assignment| assignment.row(fresh)));
+            rows.extend(
+                host.assignments
+                    .iter()
+                    .map(|assignment| assignment.row(fresh)),
+            );
         }
         if !rows.is_empty() {
             page.table(&["HOST", "STATE", "AGE", "REVISION", "MESSAGE"], rows);

@@ -1,0 +1,9 @@
+//! The `foundry` command as a user has it: a process with arguments, files and an environment of its own, and no host, no
+//! terminal, nothing of the developer's.
+
+mod config;
+mod controller;
+mod environment;
+mod errors;
+mod reach;
+mod stack;
