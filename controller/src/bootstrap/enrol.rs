@@ -161,18 +161,19 @@ impl Job {
         hello: &Hello,
         say: &(dyn Fn(&str) + Sync),
     ) -> Result<(), Cause> {
-        let offer = match channel.next().await? {
-            Turn::Offer(offer) => *offer,
-            other => return Err(out_of_turn(&other)),
+        let turn = channel.next().await?;
+        let Turn::Offer(offer) = turn else {
+            return Err(out_of_turn(&turn));
         };
         say("enrolling");
-        let grant = self.ask_controller(target, hello, offer).await?;
+        let grant = self.ask_controller(target, hello, *offer).await?;
         let grant = channel.dialogue().grant(grant);
         channel.send(grant);
-        match channel.next().await? {
-            Turn::Result(result) => outcome(result),
-            other => Err(out_of_turn(&other)),
-        }
+        let turn = channel.next().await?;
+        let Turn::Result(result) = turn else {
+            return Err(out_of_turn(&turn));
+        };
+        outcome(result)
     }
 
     async fn ask_controller(
@@ -241,7 +242,11 @@ pub(super) async fn greet(
                 Some(password) => channel.send_password(password),
                 None => return Err(Cause::SudoNeedsPassword),
             },
-            other => return Err(out_of_turn(&other)),
+            turn @ (Turn::Offer(_)
+            | Turn::Result(_)
+            | Turn::Ended
+            | Turn::Journal(_)
+            | Turn::Closed) => return Err(out_of_turn(&turn)),
         }
     }
 }
@@ -312,7 +317,9 @@ async fn explain(channel: &mut Channel, cause: Cause) -> Cause {
                 channel.send(ask);
             }
             Turn::Journal(journal) => return Cause::NoSession { journal },
-            _ => break,
+            Turn::Password | Turn::Hello(_) | Turn::Offer(_) | Turn::Result(_) | Turn::Closed => {
+                break;
+            }
         }
     }
     cause

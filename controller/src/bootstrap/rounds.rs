@@ -135,9 +135,11 @@ async fn one(
     say: &(dyn Fn(&Target, &str) + Sync),
 ) -> Enrolment {
     let started = Instant::now();
-    let result = job
-        .enrol(target, mode, password, &|text| say(target, text))
-        .await;
+    let tell = |text: &str| say(target, text);
+    let work = job.enrol(target, mode, password, &tell);
+    let result = timeout(DEADLINE, work).await.unwrap_or(Err(Cause::TooLong {
+        minutes: DEADLINE.as_secs() / 60,
+    }));
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Enrolment {
         hostname: target.hostname.clone(),

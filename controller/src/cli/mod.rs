@@ -53,27 +53,26 @@ fn refuse(refusal: &clap::Error) -> ExitCode {
     let environment = Environment::read();
     let format = Format::guess(std::env::args_os());
     let printer = Printer::new(Settings::plain(format, &environment));
-    match refusal.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            printer.answer(&refusal.render());
-            Exit::Done.into()
-        }
-        _ if format == Format::Table => {
-            printer.refusal(&refusal.render());
-            Kind::Usage.into()
-        }
-        _ => {
-            let text = refusal.render().to_string();
-            let what = text
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .trim_start_matches("error: ");
-            let tips = text
-                .lines()
-                .filter_map(|line| line.trim().strip_prefix("tip: "));
-            printer.error(&CliError::usage(what.to_owned()).hints(tips.map(str::to_owned)));
-            Kind::Usage.into()
-        }
+    if matches!(
+        refusal.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        printer.answer(&refusal.render());
+        return Exit::Done.into();
     }
+    if format == Format::Table {
+        printer.refusal(&refusal.render());
+        return Kind::Usage.into();
+    }
+    let text = refusal.render().to_string();
+    let what = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("error: ");
+    let tips = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("tip: "));
+    printer.error(&CliError::usage(what.to_owned()).hints(tips.map(str::to_owned)));
+    Kind::Usage.into()
 }

@@ -17,9 +17,7 @@ use crate::state::{self, Paths, StateError};
 pub(super) fn of_file(context: &Context, file: &StackFile) -> Result<Option<Paths>, CliError> {
     if let Some(at) = &file.stack.controller.at {
         let error = CliError::config(format!("the controller is on another machine ({at})"));
-        return Err(error.hint(format!(
-            "run foundry there: this version cannot reach it from here"
-        )));
+        return Err(error.hint("run foundry there: this version cannot reach it from here"));
     }
     match &file.stack.fleet {
         Some(name) => open(context, &name.to_string()).map(Some),

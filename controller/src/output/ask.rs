@@ -85,10 +85,11 @@ impl Printer {
 }
 
 fn left(error: InquireError) -> CliError {
-    match error {
-        InquireError::OperationCanceled | InquireError::OperationInterrupted => {
-            CliError::interrupted()
-        }
-        other => CliError::because("cannot ask on this terminal", other),
+    if matches!(
+        error,
+        InquireError::OperationCanceled | InquireError::OperationInterrupted
+    ) {
+        return CliError::interrupted();
     }
+    CliError::because("cannot ask on this terminal", error)
 }

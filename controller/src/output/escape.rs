@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 /// One line: line breaks are shown too.
 pub fn safe(text: &str) -> Cow<'_, str> {
-    escape(text, |c| is_harmful(c))
+    escape(text, is_harmful)
 }
 
 /// Several lines: breaks and tabs stay.

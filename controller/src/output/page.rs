@@ -88,7 +88,7 @@ impl Page {
         table.load_style(presets::NOTHING);
         table.set_content_arrangement(ContentArrangement::Dynamic);
         table.set_width(u16::try_from(self.width).unwrap_or(u16::MAX));
-        table.set_header(headings.iter().map(|heading| Cell::new(heading)));
+        table.set_header(headings.iter().map(Cell::new));
         table.add_rows(rows.into_iter().map(|row| row.into_iter().map(cell)));
         for column in table.column_iter_mut() {
             column.set_padding((0, 2));

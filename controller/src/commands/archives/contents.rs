@@ -162,7 +162,8 @@ impl Found {
                 .trim_start_matches("./")
                 .to_owned();
             let is_list = name == "manifest.json" || name == "index.json";
-            if !is_list && !(name.starts_with("blobs/sha256/") && entry.size() <= LONGEST_JSON) {
+            let is_blob = name.starts_with("blobs/sha256/") && entry.size() <= LONGEST_JSON;
+            if !is_list && !is_blob {
                 continue;
             }
             let mut content = Vec::new();

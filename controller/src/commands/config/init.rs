@@ -86,12 +86,9 @@ fn answers(context: &Context, options: Init) -> Result<Answers, CliError> {
         })
     });
     let mut hosts = options.hosts;
-    while asked {
-        let question = "A host as NAME=ADDRESS, NAME=USER@ADDRESS (empty: no more):";
-        match ask(question, "--host NAME=ADDRESS")? {
-            Some(host) => hosts.push(host),
-            None => break,
-        }
+    let question = "A host as NAME=ADDRESS, NAME=USER@ADDRESS (empty: no more):";
+    while let Some(host) = ask(question, "--host NAME=ADDRESS")? {
+        hosts.push(host);
     }
     let hosts = hosts
         .iter()
