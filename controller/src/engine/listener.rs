@@ -159,11 +159,6 @@ impl Listener {
         }
     }
 
-    /// Where it was asked to listen.
-    pub(crate) fn wanted(&self) -> String {
-        self.with(|state| state.listen.clone())
-    }
-
     /// Where it listens.
     pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
         self.hub().map(|hub| hub.local_addr())

@@ -26,6 +26,8 @@ mod pump;
 mod run;
 mod status;
 mod telling;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::sync::Arc;

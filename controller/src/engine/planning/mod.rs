@@ -20,7 +20,7 @@ use crate::stack;
 use seeing::Seeing;
 
 pub(super) use seeing::OBSERVE_TIMEOUT;
-pub(super) use told::{action_of, summary};
+pub(super) use told::action_of;
 
 /// How long a plan is good.
 const KEPT: Duration = Duration::from_secs(30 * 60);

@@ -37,7 +37,7 @@ pub(super) fn plan(plan: &Plan, id: &str, fleet: &FleetId, spec: Digest) -> wire
 }
 
 /// The counts of a plan.
-pub(in super::super) fn summary(summary: &Summary) -> wire::Summary {
+fn summary(summary: &Summary) -> wire::Summary {
     wire::Summary {
         create: summary.create,
         update: summary.update,

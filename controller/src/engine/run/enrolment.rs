@@ -17,7 +17,7 @@ use super::execute::StepEnd;
 
 /// What is reported of the enrolments of one run.
 #[derive(Default)]
-pub(in super::super) struct Enrolments {
+pub(super) struct Enrolments {
     state: Mutex<State>,
     news: watch::Sender<u64>,
 }

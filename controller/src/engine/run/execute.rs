@@ -32,7 +32,7 @@ pub(super) struct StepEnd {
 
 /// What a run asks its operator.
 #[derive(Default)]
-pub(in super::super) struct Questions {
+pub(super) struct Questions {
     open: Mutex<Option<(String, oneshot::Sender<bool>)>>,
 }
 
@@ -75,9 +75,16 @@ pub(super) async fn run(
         Arc::clone(&active),
         done.clone(),
     ));
-    let (outcome, cause) = walk(&engine, &active, &kept, on_failure).await;
+    let walked = tokio::select! {
+        walked = walk(&engine, &active, &kept, on_failure) => Some(walked),
+        () = engine.inner.stop.cancelled() => None,
+    };
     done.cancel();
     let _ = tokio::join!(lease, progress);
+    // A controller that ends leaves its run as it is: the next one finds it, and calls it interrupted.
+    let Some((outcome, cause)) = walked else {
+        return engine.inner.runs.remove(&active.id);
+    };
     let text = format!("run {} ended: {}", active.id, outcome.as_str_name());
     core.note("", "run", text.to_lowercase().replace("run_outcome_", ""))
         .await;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use foundry_proto::operator::v1::{
-    Notice, Run, RunEnded, RunEvent, RunOutcome, StepEnded, StepProgress, StepRecord, StepStarted,
+    Run, RunEnded, RunEvent, RunOutcome, StepEnded, StepProgress, StepRecord, StepStarted,
     run_event::Body,
 };
 use futures_util::StreamExt as _;
@@ -82,15 +82,6 @@ impl Journal {
             record: Some(record),
         });
         self.append_or_log(ended).await;
-    }
-
-    /// Something that should be said beside the steps.
-    pub(super) async fn notice(&self, text: impl Into<String>) {
-        let notice = Notice {
-            text: text.into(),
-            ..Notice::default()
-        };
-        self.append_or_log(Body::Notice(notice)).await;
     }
 
     /// A question for whoever watches. It is not stored: it means nothing to those who come later.

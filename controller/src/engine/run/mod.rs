@@ -48,15 +48,15 @@ pub struct Timing {
 }
 
 /// A run under way.
-pub(super) struct Active {
-    pub(super) id: String,
-    pub(super) journal: Journal,
+struct Active {
+    id: String,
+    journal: Journal,
     /// No new steps.
-    pub(super) cancel: CancellationToken,
+    cancel: CancellationToken,
     /// Steps under way end too.
-    pub(super) leave: CancellationToken,
-    pub(super) enrolments: enrolment::Enrolments,
-    pub(super) question: execute::Questions,
+    leave: CancellationToken,
+    enrolments: enrolment::Enrolments,
+    question: execute::Questions,
 }
 
 // === impl Timing ===

@@ -16,7 +16,7 @@ pub(in super::super) struct Registry {
 
 impl Registry {
     /// The run of this id, while it is under way.
-    pub(in super::super) fn get(&self, id: &str) -> Option<Arc<Active>> {
+    pub(super) fn get(&self, id: &str) -> Option<Arc<Active>> {
         let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         runs.get(id).map(|(active, _)| Arc::clone(active))
     }

@@ -132,7 +132,15 @@ pub(super) fn overall(hosts: &[HostStatus]) -> Overall {
 
 /// Every assignment that a host has or should have.
 pub(super) fn assignments(host: &HostView, now_ms: u64) -> Vec<AssignmentStatus> {
-    let mut names: Vec<_> = host.orders.keys().chain(host.holdings.keys()).collect();
+    let there = host
+        .holdings
+        .iter()
+        .filter(|(_, held)| held.phase() != Phase::Removed);
+    let mut names: Vec<_> = host
+        .orders
+        .keys()
+        .chain(there.map(|(name, _)| name))
+        .collect();
     names.sort();
     names.dedup();
     names

@@ -173,30 +173,24 @@ impl HostView {
 
     fn outcome(&mut self, name: &AssignmentName, revision: u64, outcome: &Outcome, at_ms: u64) {
         let phase = outcome.phase();
-        if phase == Phase::Removed {
-            if self
-                .holdings
-                .get(name)
-                .is_none_or(|holding| holding.revision <= revision)
-            {
-                self.holdings.remove(name);
+        let digest = self.digest_of(name, revision);
+        let holding = self.holdings.entry(name.clone()).or_default();
+        if holding.revision <= revision {
+            if holding.revision < revision {
+                holding.revision = revision;
+                holding.digest = digest.map(Digest::to_bytes).unwrap_or_default();
             }
-        } else {
-            let digest = self.digest_of(name, revision);
-            let holding = self.holdings.entry(name.clone()).or_default();
-            if holding.revision <= revision {
-                if holding.revision < revision {
-                    holding.revision = revision;
-                    holding.digest = digest.map(Digest::to_bytes).unwrap_or_default();
-                }
-                holding.set_phase(phase);
-                holding.message.clone_from(&outcome.message);
-            }
-            if phase == Phase::Achieved && holding.achieved <= revision {
-                holding.achieved = revision;
-                holding.achieved_ms = at_ms;
-                holding.drift.clear();
-            }
+            holding.set_phase(phase);
+            holding.message.clone_from(&outcome.message);
+        }
+        if phase == Phase::Achieved && holding.achieved <= revision {
+            holding.achieved = revision;
+            holding.achieved_ms = at_ms;
+            holding.drift.clear();
+        }
+        if phase == Phase::Removed && holding.revision == revision {
+            holding.healthy = None;
+            holding.drift.clear();
         }
         let ending = Ending {
             revision,
@@ -384,12 +378,12 @@ mod tests {
     }
 
     #[test]
-    fn what_was_removed_is_held_no_more() {
+    fn of_what_was_removed_only_the_revision_is_kept() {
         let mut view = HostView::default();
         view.hello(&hello(1, Phase::Achieved), 1000);
         view.event(&event(2, Body::Accepted(Accepted {})), 1500);
         view.event(&event(2, outcome(Phase::Removed)), 2000);
-        assert_eq!(phase(&view), None);
+        assert_eq!(phase(&view), Some((2, Phase::Removed)));
         assert_eq!(view.endings[&"k3s".parse().unwrap()].phase, Phase::Removed);
     }
 }

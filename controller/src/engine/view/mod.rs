@@ -106,20 +106,12 @@ impl View {
 
     /// The host of this name.
     pub(crate) fn by_name(&self, hostname: &str) -> Option<HostId> {
-        let hosts = self.read_all();
-        hosts
-            .iter()
-            .find(|(_, slot)| slot.view.row.hostname == hostname)
-            .map(|(id, _)| *id)
+        self.read_names().get(hostname).copied()
     }
 
     /// The hosts by name.
     pub(crate) fn names(&self) -> HashMap<String, HostId> {
-        let hosts = self.read_all();
-        hosts
-            .iter()
-            .map(|(id, slot)| (slot.view.row.hostname.clone(), *id))
-            .collect()
+        self.read_names().clone()
     }
 
     /// How many hosts there are.
