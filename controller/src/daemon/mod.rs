@@ -12,6 +12,8 @@ mod error;
 mod idle;
 mod signals;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

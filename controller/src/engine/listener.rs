@@ -117,10 +117,20 @@ impl Listener {
     /// Listens somewhere else from now on, if that is another place. The agents that are there are told first where to
     /// come back to.
     pub(crate) async fn relocate(&self, listen: &str) -> Result<(), EngineError> {
-        if self.with(|state| state.listen == listen) {
+        let here = self
+            .local_addr()
+            .is_some_and(|address| address.to_string() == listen);
+        let before = self.with(|state| match here {
+            true => std::mem::replace(&mut state.listen, listen.to_owned()),
+            false => state.listen.clone(),
+        });
+        if before == listen {
             return Ok(());
         }
         self.core.store.meta.set_listen(listen).await?;
+        if here {
+            return Ok(());
+        }
         self.send_away(listen).await;
         let (hub, stop) = self.with(|state| {
             let stop = std::mem::replace(&mut state.stop_hub, self.stop.child_token());

@@ -18,6 +18,8 @@ mod meta;
 mod runs;
 mod seal;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

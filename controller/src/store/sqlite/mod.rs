@@ -58,6 +58,14 @@ impl Sqlite {
         })
     }
 
+    /// From now on the database cannot grow: as if the disk were full.
+    #[cfg(test)]
+    pub(super) async fn limit_to_present_size(&self) -> Result<u64, StoreError> {
+        self.submit(|reply| Job::Limit { reply })
+            .await
+            .map(|pages| pages[0])
+    }
+
     async fn submit(
         &self,
         make: impl FnOnce(oneshot::Sender<Result<Vec<u64>, StoreError>>) -> Job,

@@ -28,6 +28,8 @@ pub(super) enum Job {
         retention: Retention,
         reply: oneshot::Sender<Answer>,
     },
+    #[cfg(test)]
+    Limit { reply: oneshot::Sender<Answer> },
 }
 
 /// Starts the thread; it ends when nobody can send to it any more.
@@ -153,6 +155,16 @@ fn carry_out(connection: &Connection, path: &Utf8Path, job: &Job) -> Answer {
             trim(connection, *log, retention).map_err(fail)?;
             Ok(Vec::new())
         }
+        #[cfg(test)]
+        Job::Limit { .. } => {
+            let pages: i64 = connection
+                .query_row("PRAGMA page_count", [], |row| row.get(0))
+                .map_err(fail)?;
+            connection
+                .pragma_update(None, "max_page_count", pages + 2)
+                .map_err(fail)?;
+            Ok(vec![pages.cast_unsigned()])
+        }
     }
 }
 
@@ -226,6 +238,10 @@ fn respond(job: Job, answer: Answer, changes: &broadcast::Sender<Change>) {
             let _ = reply.send(answer);
         }
         Job::Trim { reply, .. } => {
+            let _ = reply.send(answer);
+        }
+        #[cfg(test)]
+        Job::Limit { reply } => {
             let _ = reply.send(answer);
         }
     }
