@@ -42,7 +42,7 @@ impl Attempt<'_> {
 
     async fn apply(&self, tasks: &[Task]) -> Result<Outcome, Failure> {
         self.begin(Phase::Applying, tasks.to_vec()).await?;
-        let mut changed = Vec::new();
+        let mut changed = self.record.changed.clone();
         for task in tasks {
             self.check()?;
             let begun = self.books.times.monotonic();
@@ -56,7 +56,7 @@ impl Attempt<'_> {
                 },
                 Err(error) => failed(error),
             };
-            if result.changed {
+            if result.changed && !changed.contains(&task.id) {
                 changed.push(task.id.clone());
             }
             self.report(task, result, begun).await?;

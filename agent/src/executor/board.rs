@@ -1,19 +1,17 @@
 //! The latest of everything that the agent says of itself without asking anybody: read at each connection.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foundry_proto::agent::v1::{Facts, Health, HealthReport, Holding};
 
-use crate::ledger::{Record, Stamp};
+use crate::ledger::{Ledger, Record, Stamp};
 
 /// The latest values.
-#[derive(Default)]
 pub(super) struct Board {
     inner: Mutex<Inner>,
 }
 
-#[derive(Default)]
 struct Inner {
     lines: BTreeMap<String, Line>,
     facts: Facts,
@@ -31,21 +29,24 @@ struct Line {
 // === impl Board ===
 
 impl Board {
-    pub(super) fn new(ledger_id: &str, store_id: &str, facts: Facts) -> Self {
-        let (ledger_id, store_id) = (ledger_id.to_owned(), store_id.to_owned());
+    /// A board that shows what the ledger holds, from now on.
+    pub(super) fn show(ledger: &mut Ledger, facts: Facts) -> Arc<Self> {
+        let (ledger_id, store_id) = (ledger.id().to_owned(), ledger.store_id().to_owned());
         let inner = Inner {
             facts,
             ledger_id,
             store_id,
-            ..Inner::default()
+            lines: BTreeMap::new(),
         };
-        Self {
+        let board = Arc::new(Self {
             inner: Mutex::new(inner),
-        }
+        });
+        let shown = Arc::clone(&board);
+        ledger.show_to(move |record| shown.put(record));
+        board
     }
 
-    /// The record as the ledger holds it now.
-    pub(super) fn show(&self, record: &Record) {
+    fn put(&self, record: &Record) {
         let summary = Record {
             content: bytes::Bytes::new(),
             achieved_tasks: Vec::new(),

@@ -51,7 +51,7 @@ impl Books {
                 match accepted.map_err(|refusal| refusal.to_string())? {
                     Acceptance::Known => Ok(Taken::Nothing),
                     Acceptance::New(record, events) => {
-                        books.commit(ledger, *record, events).map_err(|error| {
+                        ledger.commit(*record, events, &now).map_err(|error| {
                             format!("it cannot be recorded: {}", ErrorChain(&error))
                         })?;
                         Ok(Taken::New)
@@ -137,7 +137,6 @@ impl Books {
                 return false;
             };
             ledger.commit_anyway(record, vec![(revision, body)], &now);
-            books.show(ledger, &name);
             if let Err(error) = ledger.prune_removed(MOST_REMOVED) {
                 tracing::warn!(error = %ErrorChain(&error), "cannot forget removed assignments");
             }
@@ -157,6 +156,17 @@ impl Books {
         let name = name.to_owned();
         self.with(move |ledger, books| {
             let now = books.times.now();
+            let held = ledger
+                .record(&name)
+                .filter(|record| record.revision == revision);
+            if let Some(mut record) = held.filter(|_| result.changed).cloned()
+                && !record.changed.contains(&result.task)
+            {
+                record.changed.push(result.task.clone());
+                if let Err(error) = ledger.note(record, &now) {
+                    tracing::warn!(error = %ErrorChain(&error), "a change is not recorded");
+                }
+            }
             if let Err(error) = ledger.mention(&name, revision, Body::Task(result), &now) {
                 tracing::warn!(error = %ErrorChain(&error), "a task's result is not reported");
             }
@@ -200,27 +210,9 @@ impl Books {
             };
             let mut record = record.clone();
             change(&mut record);
-            books.commit(ledger, record, Vec::new()).map(|()| true)
+            ledger.note(record, &books.times.now()).map(|()| true)
         })
         .await
-    }
-
-    pub(super) fn commit(
-        &self,
-        ledger: &mut Ledger,
-        record: Record,
-        events: Vec<(u64, Body)>,
-    ) -> Result<(), LedgerError> {
-        let name = record.name.clone();
-        ledger.commit(record, events, &self.times.now())?;
-        self.show(ledger, &name);
-        Ok(())
-    }
-
-    fn show(&self, ledger: &Ledger, name: &str) {
-        if let Some(record) = ledger.record(name) {
-            self.board.show(record);
-        }
     }
 
     pub(super) async fn with<R: Send + 'static>(

@@ -138,10 +138,8 @@ impl Executor {
             build,
             ..
         } = parts;
-        let (ledger_id, store_id) = keeper
-            .call(|ledger| (ledger.id().to_owned(), ledger.store_id().to_owned()))
-            .await?;
-        let board = Arc::new(Board::new(&ledger_id, &store_id, parts.facts));
+        let facts = parts.facts;
+        let board = keeper.call(|ledger| Board::show(ledger, facts)).await?;
         let (health, reports) = mpsc::channel(HEALTH_REPORTS);
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
@@ -178,7 +176,6 @@ impl Executor {
             flow,
         };
         for record in executor.shared.books.records().await? {
-            executor.shared.books.board.show(&record);
             if !record.is_gone() {
                 executor.poke(&record.name);
             }

@@ -75,7 +75,7 @@ impl Executor {
                 return Ok(());
             };
             record.forget();
-            books.commit(ledger, record, Vec::new())
+            ledger.note(record, &books.times.now())
         });
         if let Err(error) = forgotten.await? {
             // It is undone; at worst it is undone once more.
@@ -93,7 +93,7 @@ impl Executor {
     }
 
     /// Returns when the controller has this event.
-    pub(crate) async fn acknowledged(&self, number: u64) {
+    pub(crate) async fn until_acknowledged(&self, number: u64) {
         self.shared
             .books
             .keeper

@@ -150,7 +150,7 @@ impl Jobs {
         };
         let number = report(executor, outcome(id, result, message, kept)).await?;
         if let Some(number) = number
-            && timeout(FAREWELL, executor.acknowledged(number))
+            && timeout(FAREWELL, executor.until_acknowledged(number))
                 .await
                 .is_err()
         {

@@ -28,6 +28,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use foundry_proto::agent::v1::{Event, event::Body};
@@ -62,7 +63,9 @@ pub struct Ledger {
     next_number: u64,
     /// Records that stand in memory only, because the disk took nothing.
     unwritten: BTreeSet<String>,
-    unacknowledged: std::sync::Arc<Unacknowledged>,
+    unacknowledged: Arc<Unacknowledged>,
+    /// Is shown each record before its events are handed out.
+    shown: Box<dyn Fn(&Record) + Send>,
     _lock: fs_err::File,
 }
 
@@ -114,7 +117,7 @@ impl Ledger {
     }
 
     /// The events that wait for their acknowledgement.
-    pub fn unacknowledged(&self) -> &std::sync::Arc<Unacknowledged> {
+    pub fn unacknowledged(&self) -> &Arc<Unacknowledged> {
         &self.unacknowledged
     }
 
@@ -126,6 +129,12 @@ impl Ledger {
     /// The record of this assignment.
     pub fn record(&self, name: &str) -> Option<&Record> {
         self.records.get(name)
+    }
+
+    /// From now on each record is shown as it is written; those that are there, at once.
+    pub fn show_to(&mut self, shown: impl Fn(&Record) + Send + 'static) {
+        self.records.values().for_each(&shown);
+        self.shown = Box::new(shown);
     }
 
     /// Notes with which store the agent speaks.
@@ -200,6 +209,7 @@ impl Ledger {
     }
 
     fn take(&mut self, record: Record, fresh: Vec<Pending>) {
+        (self.shown)(&record);
         self.records.insert(record.name.clone(), record);
         fresh
             .into_iter()

@@ -65,6 +65,7 @@ impl Ledger {
             journal,
             unwritten: BTreeSet::new(),
             unacknowledged,
+            shown: Box::new(|_| {}),
             _lock: lock,
         };
         if begun {

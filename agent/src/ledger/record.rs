@@ -53,6 +53,9 @@ pub struct Record {
     /// How often it failed.
     #[prost(uint32, tag = "15")]
     pub failures: u32,
+    /// Ids of the tasks that changed something since the last success: what depends on them may still have to be restarted.
+    #[prost(string, repeated, tag = "16")]
+    pub changed: Vec<String>,
     /// What the controller has not yet acknowledged.
     #[prost(message, repeated, tag = "14")]
     pub pending: Vec<Pending>,
@@ -154,6 +157,7 @@ impl Record {
                 self.achieved = Some(now.clone());
                 self.achieved_tasks = self.assignment().map(|a| a.tasks).unwrap_or_default();
                 self.attempted_tasks.clear();
+                self.changed.clear();
             }
             Phase::Removed => self.forget(),
             Phase::Unspecified
@@ -173,6 +177,7 @@ impl Record {
         self.set_phase(Phase::Removed);
         self.achieved_tasks.clear();
         self.attempted_tasks.clear();
+        self.changed.clear();
         self.achieved_revision = None;
         self.achieved = None;
         self.content.clear();
