@@ -226,7 +226,7 @@ async fn files_go_in_once_and_errors_come_out_whole() {
         .unwrap()
         .into_inner()
         .missing;
-    assert_eq!(missing, [digest.clone()]);
+    assert_eq!(missing, std::slice::from_ref(&digest));
     let chunk = |digest: &bytes::Bytes, size, data: &'static [u8]| PutArtifactChunk {
         digest: digest.clone(),
         size,

@@ -223,15 +223,16 @@ impl EngineError {
 impl From<EngineError> for ApiError {
     fn from(error: EngineError) -> Self {
         let mut api = Self::of(error.kind(), &error).hints(error.hints());
-        match &error {
-            EngineError::Spec { errors: more } | EngineError::Blocked { others: more, .. } => {
-                api.causes.extend(more.iter().cloned());
-            }
-            EngineError::Unmatched(unmatched) if !unmatched.known.is_empty() => {
-                api.hints
-                    .push(format!("there is {}", unmatched.known.join(", ")));
-            }
-            _ => {}
+        if let EngineError::Spec { errors: more } | EngineError::Blocked { others: more, .. } =
+            &error
+        {
+            api.causes.extend(more.iter().cloned());
+        }
+        if let EngineError::Unmatched(unmatched) = &error
+            && !unmatched.known.is_empty()
+        {
+            api.hints
+                .push(format!("there is {}", unmatched.known.join(", ")));
         }
         api
     }

@@ -114,13 +114,13 @@ impl Engine {
                     if outcome.id != job.id {
                         continue;
                     }
-                    return match outcome.result() {
-                        job_outcome::Result::Done => Ok(outcome),
-                        _ if outcome.message.is_empty() => {
-                            Err(failed("it did not say why".to_owned()))
-                        }
-                        _ => Err(failed(outcome.message)),
-                    };
+                    if outcome.result() == job_outcome::Result::Done {
+                        return Ok(outcome);
+                    }
+                    return Err(failed(match outcome.message.as_str() {
+                        "" => "it did not say why".to_owned(),
+                        message => message.to_owned(),
+                    }));
                 }
                 Ok(HubEvent::Disconnected { host, .. }) if host == session.host() => {
                     until = until.min(Instant::now() + AWAY);

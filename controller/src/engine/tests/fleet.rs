@@ -98,10 +98,10 @@ impl Fleet {
     pub(super) async fn enrol(&self, hostname: &str) -> Host {
         let key = HostKey::generate().unwrap();
         let reply = self.engine.enrol(enrolment(hostname, &key)).await.unwrap();
-        self.host(hostname, &key, reply)
+        self.host(&key, reply)
     }
 
-    pub(super) fn host(&self, hostname: &str, key: &HostKey, reply: EnrolReply) -> Host {
+    pub(super) fn host(&self, key: &HostKey, reply: EnrolReply) -> Host {
         let der = |bytes: bytes::Bytes| CertificateDer::from(bytes.to_vec());
         let credentials = Credentials::new(
             reply.chain.into_iter().map(der).collect(),
@@ -111,7 +111,6 @@ impl Fleet {
             std::time::SystemTime::now(),
         );
         Host::new(
-            hostname,
             reply.host_id.parse().unwrap(),
             self.id.clone(),
             self.engine.info().listen.parse().unwrap(),
@@ -202,7 +201,7 @@ pub(super) fn outcomes(run: &Run) -> Vec<(&str, StepOutcome)> {
 
 async fn engine(home: &Utf8Path, id: &FleetId, listen: &str, stop: &CancellationToken) -> Engine {
     let paths = Paths::new(home, id);
-    let seal = SealKey::new(&*Authorities::seal_key(&paths).unwrap());
+    let seal = SealKey::new(&Authorities::seal_key(&paths).unwrap());
     let authorities = Authorities::load(&paths).unwrap();
     let now = std::time::SystemTime::now();
     let leaf = authorities.fleet().issue_controller(id, now).unwrap();

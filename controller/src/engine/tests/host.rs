@@ -40,7 +40,6 @@ pub(super) enum Mood {
 /// An enrolled host with what it keeps on its disk.
 #[derive(Clone)]
 pub(super) struct Host {
-    pub(super) name: String,
     pub(super) id: HostId,
     fleet: FleetId,
     address: SocketAddr,
@@ -68,14 +67,12 @@ pub(super) struct Online {
 
 impl Host {
     pub(super) fn new(
-        name: &str,
         id: HostId,
         fleet: FleetId,
         address: SocketAddr,
         credentials: Arc<Credentials>,
     ) -> Self {
         Self {
-            name: name.to_owned(),
             id,
             fleet,
             address,
@@ -215,7 +212,14 @@ impl Host {
                 };
                 vec![self.event("", 0, event::Body::Job(outcome))]
             }
-            _ => Vec::new(),
+            Order::Welcome(_)
+            | Order::Ack(_)
+            | Order::CancelJob(_)
+            | Order::OpenForward(_)
+            | Order::Certificate(_)
+            | Order::UpdateAgent(_)
+            | Order::CancelAssignment(_)
+            | Order::Settings(_) => Vec::new(),
         }
     }
 

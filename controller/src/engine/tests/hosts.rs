@@ -21,7 +21,7 @@ async fn a_name_keeps_its_id_and_each_enrolment_has_its_key() {
         (first.id.to_string(), 2)
     );
     assert_eq!(reply.addresses[0].split(':').next(), Some("198.18.0.254"));
-    let second = fleet.host("node1", &key, reply);
+    let second = fleet.host(&key, reply);
     let refused = first
         .try_online()
         .await
@@ -147,7 +147,7 @@ async fn both_keys_are_good_until_the_new_one_has_connected() {
         trusted_cas: issued.trusted_cas,
         ..Default::default()
     };
-    let new = fleet.host("node1", &key, reply);
+    let new = fleet.host(&key, reply);
     let _online = new.online().await;
     assert!(old.try_online().await.is_err());
     assert_eq!(
