@@ -194,13 +194,12 @@ impl Bed {
 impl Running {
     async fn event(&mut self) -> Event {
         loop {
-            match tokio::time::timeout(LIMIT, self.events.recv())
+            let next = tokio::time::timeout(LIMIT, self.events.recv())
                 .await
                 .unwrap()
-                .unwrap()
-            {
-                Outgoing::Event(event) => return event,
-                _ => continue,
+                .unwrap();
+            if let Outgoing::Event(event) = next {
+                return event;
             }
         }
     }
@@ -337,13 +336,13 @@ async fn an_assignment_is_accepted_carried_out_and_has_its_outcome() {
     let mut seen = Vec::new();
     loop {
         let event = agent.event().await;
-        match event.body.unwrap() {
-            Body::Accepted(_) => seen.push("accepted".to_owned()),
-            Body::Task(result) => {
+        match event.body {
+            Some(Body::Accepted(_)) => seen.push("accepted".to_owned()),
+            Some(Body::Task(result)) => {
                 assert_eq!((result.changed, result.error.as_str()), (true, ""));
                 seen.push(result.task);
             }
-            Body::Outcome(outcome) => {
+            Some(Body::Outcome(outcome)) => {
                 assert_eq!(outcome.phase(), Phase::Achieved);
                 break;
             }
