@@ -42,8 +42,9 @@ impl Environment {
                 .map(|home| Utf8PathBuf::from(home).join(".foundry"))
                 .unwrap_or_default(),
         };
-        let user = text("USER").or_else(|| text("LOGNAME"));
-        let user = user.unwrap_or_else(|| format!("uid{}", rustix::process::getuid().as_raw()));
+        let user = text("USER")
+            .or_else(|| text("LOGNAME"))
+            .unwrap_or_else(user_of_process);
         let machine = rustix::system::uname()
             .nodename()
             .to_string_lossy()
@@ -75,6 +76,18 @@ impl Environment {
         }
         Ok(())
     }
+}
+
+/// The name that /etc/passwd has for this process' user, else its number.
+fn user_of_process() -> String {
+    let id = rustix::process::getuid().as_raw().to_string();
+    let users = fs_err::read_to_string("/etc/passwd").unwrap_or_default();
+    let mut users = users
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>());
+    let user = users.find(|fields| fields.get(2) == Some(&id.as_str()));
+    user.and_then(|fields| fields.first().map(|name| (*name).to_owned()))
+        .unwrap_or(id)
 }
 
 /// The variable's value, where it has one that is text and not empty.

@@ -48,6 +48,7 @@ impl Progress {
         if self.settings.quiet {
             return;
         }
+        let text = text.lines().next().unwrap_or_default();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.settings.live {
             if state
@@ -60,10 +61,10 @@ impl Progress {
             }
             return;
         }
-        let all = state.all.clone();
+        let (all, color) = (state.all.clone(), self.settings.color_err);
         let bar = state.bars.entry(key.to_owned()).or_insert_with(|| {
             let bar = all.add(ProgressBar::new_spinner());
-            bar.set_style(style());
+            bar.set_style(style(color));
             bar.set_prefix(safe(key).into_owned());
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
@@ -86,10 +87,11 @@ impl Progress {
             Tone::Bad => "✗",
             Tone::Plain | Tone::Warn | Tone::Dim | Tone::Strong => "-",
         };
-        self.line(
-            &state,
-            &[(mark, tone), (key, Tone::Strong), (text, Tone::Plain)],
-        );
+        let (first, log) = text.split_once('\n').unwrap_or((text, ""));
+        self.draw(&state, |page| {
+            page.words(&[(mark, tone), (key, Tone::Strong), (first, Tone::Plain)]);
+            page.indented(4, log, Tone::Dim);
+        });
     }
 
     /// A remark above the lines that are drawn.
@@ -112,8 +114,12 @@ impl Progress {
     }
 
     fn line(&self, state: &State, words: &[(&str, Tone)]) {
+        self.draw(state, |page| page.words(words));
+    }
+
+    fn draw(&self, state: &State, draw: impl FnOnce(&mut Page)) {
         let mut page = Page::new(self.settings.color_err, self.settings.width);
-        page.words(words);
+        draw(&mut page);
         let text = page.into_text();
         state.all.suspend(|| {
             use std::io::Write as _;
@@ -131,7 +137,11 @@ impl Drop for State {
     }
 }
 
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {prefix:.bold} {wide_msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+fn style(color: bool) -> ProgressStyle {
+    let template = if color {
+        "{spinner} {prefix:.bold} {wide_msg}"
+    } else {
+        "{spinner} {prefix} {wide_msg}"
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }

@@ -1,7 +1,7 @@
 //! How bringing the agent to hosts went.
 
 use super::super::json::enrolment::EnrolmentsDocument;
-use super::plain;
+use super::{brief, plain};
 use crate::output::{Document, Page, Tone, time};
 
 impl Document for EnrolmentsDocument {
@@ -16,7 +16,7 @@ impl Document for EnrolmentsDocument {
                 (host.name.clone(), Tone::Strong),
                 (host.outcome.to_owned(), tone),
                 plain(time::duration(host.duration_ms)),
-                plain(host.cause.clone().unwrap_or_default()),
+                brief(host.cause.as_ref()),
             ]
         });
         page.table(&["HOST", "OUTCOME", "TIME", "CAUSE"], rows.collect());

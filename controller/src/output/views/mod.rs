@@ -29,3 +29,11 @@ fn plain(text: impl Into<String>) -> Cell {
 fn maybe(text: Option<&String>) -> Cell {
     plain(text.cloned().unwrap_or_default())
 }
+
+/// The first line of a message: a table has no room for the log that may follow.
+fn brief(text: Option<&String>) -> Cell {
+    plain(
+        text.and_then(|text| text.lines().next())
+            .unwrap_or_default(),
+    )
+}

@@ -1,7 +1,9 @@
 //! A run: its steps, the causes of what failed, and how it ended.
 
+use std::collections::BTreeSet;
+
 use super::super::json::run::{RunDocument, RunsDocument, StepDocument};
-use super::{Cell, maybe, plain};
+use super::{Cell, brief, maybe, plain};
 use crate::output::{Document, Page, Tone, time};
 
 impl Document for RunDocument {
@@ -26,7 +28,8 @@ impl Document for RunDocument {
             (&when, Tone::Dim),
         ]);
         if let Some(cause) = &self.cause {
-            page.indented(2, &format!("cause: {cause}"), Tone::Bad);
+            let first = cause.lines().next().unwrap_or_default();
+            page.indented(2, &format!("cause: {first}"), Tone::Bad);
         }
         if self.steps.is_empty() {
             return;
@@ -34,8 +37,11 @@ impl Document for RunDocument {
         page.gap();
         let rows = self.steps.iter().map(StepDocument::row).collect();
         page.table(&["HOST", "STEP", "OUTCOME", "TIME", "CAUSE"], rows);
+        for step in &self.steps {
+            step.draw_log(page);
+        }
         let hints = self.steps.iter().flat_map(|step| &step.hints);
-        for (index, hint) in hints.enumerate() {
+        for (index, hint) in hints.collect::<BTreeSet<_>>().into_iter().enumerate() {
             if index == 0 {
                 page.gap();
             }
@@ -56,7 +62,7 @@ impl Document for RunsDocument {
                 (run.outcome.to_owned(), tone(run.outcome)),
                 plain(run.duration_ms.map(time::duration).unwrap_or_default()),
                 maybe(run.who.as_ref()),
-                maybe(run.cause.as_ref().or(run.reason.as_ref())),
+                brief(run.cause.as_ref().or(run.reason.as_ref())),
             ]
         });
         let rows = rows.collect();
@@ -77,6 +83,16 @@ impl Document for RunsDocument {
 // === impl StepDocument ===
 
 impl StepDocument {
+    /// What follows the first line of a cause: the end of a log.
+    fn draw_log(&self, page: &mut Page) {
+        let cause = self.cause.as_deref().unwrap_or_default();
+        if let Some((_, log)) = cause.split_once('\n') {
+            page.gap();
+            page.words(&[(&self.host, Tone::Strong), (&self.assignment, Tone::Strong)]);
+            page.indented(2, log, Tone::Dim);
+        }
+    }
+
     fn row(&self) -> Vec<Cell> {
         let outcome = match (self.outcome, self.changed) {
             ("ok", true) => "changed",
@@ -93,7 +109,7 @@ impl StepDocument {
             plain(step.clone()),
             (outcome.to_owned(), tone(self.outcome)),
             plain(time::duration(self.duration_ms)),
-            maybe(self.cause.as_ref()),
+            brief(self.cause.as_ref()),
         ]
     }
 }

@@ -1,7 +1,7 @@
 //! The state of a fleet: a line per host, a line per assignment, every value with its age.
 
 use super::super::json::status::{AssignmentDocument, HostDocument, StatusDocument};
-use super::{Cell, plain};
+use super::{Cell, brief, plain};
 use crate::output::{Document, Page, Tone, time};
 
 impl Document for StatusDocument {
@@ -43,7 +43,7 @@ impl Document for StatusDocument {
                         .unwrap_or_else(|| state.to_owned()),
                 ),
                 healthy(component.healthy),
-                plain(component.message.clone().unwrap_or_default()),
+                brief(component.message.as_ref()),
             ]
         });
         page.table(
@@ -62,7 +62,7 @@ impl HostDocument {
             (words(self.state), host_tone(self.state)),
             plain(self.age_ms.map(time::age).unwrap_or_default()),
             plain(""),
-            plain(self.message.clone().unwrap_or_else(|| self.address.clone())),
+            brief(self.message.as_ref().or(Some(&self.address))),
         ]
     }
 }
@@ -79,7 +79,7 @@ impl AssignmentDocument {
             (state.to_owned(), tone),
             plain(self.age().map(time::age).unwrap_or_default()),
             plain(self.revisions()),
-            plain(self.message.clone().unwrap_or_default()),
+            brief(self.message.as_ref()),
         ]
     }
 
