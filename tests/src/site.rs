@@ -244,6 +244,31 @@ pub fn whoami() -> Utf8PathBuf {
     std::env::var("FOUNDRY_TEST_WHOAMI").map_or_else(|_| built(), Into::into)
 }
 
+/// The newest test program of this name that was built beside this test's own.
+///
+/// # Errors
+/// When there is none.
+pub fn test_program(name: &str) -> Result<Utf8PathBuf> {
+    let this = Utf8PathBuf::from_path_buf(std::env::current_exe()?)
+        .ok()
+        .context("this program's name")?;
+    let folder = this.parent().context("this program's folder")?;
+    let mut newest = None;
+    for entry in folder.read_dir_utf8()? {
+        let entry = entry?;
+        let is_it = entry
+            .file_name()
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with('-'));
+        if is_it && entry.path().extension().is_none() {
+            newest = newest.max(Some((entry.metadata()?.modified()?, entry.into_path())));
+        }
+    }
+    Ok(newest
+        .with_context(|| format!("no test program {name} in {folder}"))?
+        .1)
+}
+
 fn workspace() -> Utf8PathBuf {
     Utf8PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }

@@ -7,3 +7,4 @@ mod reaching;
 mod running;
 mod spine;
 mod survival;
+mod tasks;
