@@ -10,10 +10,12 @@ use crate::config::Places;
 const USAGE: &str = "\
 usage: foundry-agent run [--config-dir DIR] [--state-dir DIR]
        foundry-agent enrol [--status]
+       foundry-agent uninstall [--purge]
        foundry-agent --version
 
-  run      carry out what the controller assigns (the service does this)
-  enrol    the host's end of an enrolment, on standard input and output
+  run        carry out what the controller assigns (the service does this)
+  enrol      the host's end of an enrolment, on standard input and output
+  uninstall  take the agent and what it runs off this host; data stays, unless --purge
 ";
 
 /// What was asked for.
@@ -25,6 +27,11 @@ pub enum Invocation {
     Enrol {
         /// Only say how this host stands.
         status: bool,
+    },
+    /// Leave this host.
+    Uninstall {
+        /// With the data of what ran.
+        purge: bool,
     },
     /// Print version and target.
     Version,
@@ -68,17 +75,29 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Invocation, 
     let mut arguments = arguments.into_iter();
     match arguments.next().as_deref() {
         Some("run") => parse_run(arguments),
-        Some("enrol") => match (arguments.next().as_deref(), arguments.next()) {
-            (None, _) => Ok(Invocation::Enrol { status: false }),
-            (Some("--status"), None) => Ok(Invocation::Enrol { status: true }),
-            (Some("--status"), Some(extra)) => Err(UsageError::Unknown(extra)),
-            (Some(other), _) => Err(UsageError::Unknown(other.to_owned())),
-        },
+        Some("enrol") => Ok(Invocation::Enrol {
+            status: flag(arguments, "--status")?,
+        }),
+        Some("uninstall") => Ok(Invocation::Uninstall {
+            purge: flag(arguments, "--purge")?,
+        }),
         Some("--version" | "-V") => Ok(Invocation::Version),
         Some("--help" | "-h" | "help") => Ok(Invocation::Help),
         Some(other) => Err(UsageError::Unknown(other.to_owned())),
         None => Err(UsageError::NoCommand),
     }
+}
+
+/// Whether the one flag that may follow does.
+fn flag(mut arguments: impl Iterator<Item = String>, flag: &str) -> Result<bool, UsageError> {
+    let given = match arguments.next() {
+        None => return Ok(false),
+        Some(first) if first == flag => true,
+        Some(other) => return Err(UsageError::Unknown(other)),
+    };
+    arguments
+        .next()
+        .map_or(Ok(given), |extra| Err(UsageError::Unknown(extra)))
 }
 
 fn parse_run(mut arguments: impl Iterator<Item = String>) -> Result<Invocation, UsageError> {
@@ -102,6 +121,7 @@ pub fn main() -> ExitCode {
     match parse(std::env::args().skip(1)) {
         Ok(Invocation::Run(places)) => crate::run::main(places),
         Ok(Invocation::Enrol { status }) => crate::enrol::main(status),
+        Ok(Invocation::Uninstall { purge }) => crate::jobs::by_hand::main(purge),
         Ok(Invocation::Version) => say(&format!("foundry-agent {}\n", version())),
         Ok(Invocation::Help) => say(USAGE),
         Err(error) => {
@@ -136,6 +156,7 @@ mod tests {
             ("/tmp/c", "/tmp/s")
         );
         assert_eq!(of("enrol --status"), Ok(Invocation::Enrol { status: true }));
+        assert_eq!(of("uninstall"), Ok(Invocation::Uninstall { purge: false }));
     }
 
     #[test]

@@ -1,18 +1,18 @@
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use async_trait::async_trait;
 use camino::Utf8PathBuf;
 use foundry_host::Host;
-use foundry_host::systemd::{JobResult, Systemd, SystemdError, UnitState, UnitVerb};
+use foundry_host::clock::KernelClock;
+use foundry_host::fakes::{Behaviour, FakeHost};
 use foundry_link::pki::{Authority, CertificateAuthority, HostPublicKey};
 use foundry_link::tls::{Clock, Credentials, server_config};
 use foundry_proto::agent::v1::{
     EnrolGrant, EnrolMessage, EnrolOffer, EnrolResult, enrol_message::Body, enrol_result::Kind,
 };
+use foundry_proto::layout::AGENT_UNIT;
 use foundry_proto::{FleetId, HostId, framing};
 use fs_err as fs;
-use futures_util::stream::BoxStream;
 use tokio::io::{AsyncWriteExt as _, DuplexStream};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -21,70 +21,6 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{EnrolError, Enroller, hear};
 use crate::config::{Identity, Places, Settings};
-
-/// A service manager that notes what it is told, and starts nothing where it is told so.
-#[derive(Default)]
-struct Manager {
-    told: Mutex<Vec<String>>,
-    starts_nothing: bool,
-}
-
-impl Manager {
-    fn note(&self, what: String) {
-        self.told.lock().unwrap().push(what);
-    }
-}
-
-#[async_trait]
-impl Systemd for Manager {
-    async fn version(&self) -> Result<u32, SystemdError> {
-        Ok(252)
-    }
-
-    async fn state(&self, _unit: &str) -> Result<UnitState, SystemdError> {
-        Ok(UnitState::default())
-    }
-
-    async fn reload(&self) -> Result<(), SystemdError> {
-        self.note("reload".to_owned());
-        Ok(())
-    }
-
-    async fn enable(&self, unit: &str) -> Result<(), SystemdError> {
-        self.note(format!("enable {unit}"));
-        Ok(())
-    }
-
-    async fn disable(&self, unit: &str) -> Result<(), SystemdError> {
-        self.note(format!("disable {unit}"));
-        Ok(())
-    }
-
-    async fn run(
-        &self,
-        verb: UnitVerb,
-        unit: &str,
-        _limit: Duration,
-    ) -> Result<JobResult, SystemdError> {
-        self.note(format!("{verb} {unit}"));
-        if self.starts_nothing && verb == UnitVerb::Restart {
-            return Ok(JobResult::Other("failed".to_owned()));
-        }
-        Ok(JobResult::Done)
-    }
-
-    async fn reset_failed(&self, _unit: &str) -> Result<(), SystemdError> {
-        Ok(())
-    }
-
-    async fn watch(&self, _unit: &str) -> Result<BoxStream<'static, UnitState>, SystemdError> {
-        Ok(Box::pin(futures_util::stream::empty()))
-    }
-
-    async fn journal(&self, _unit: &str, _lines: u32) -> Result<Vec<String>, SystemdError> {
-        Ok(vec!["no such luck".to_owned()])
-    }
-}
 
 /// A fleet with something that listens as its controller does.
 struct Fleet {
@@ -148,24 +84,22 @@ impl Fleet {
 struct Bed {
     _owner: tempfile::TempDir,
     places: Places,
-    manager: Arc<Manager>,
+    host: FakeHost,
 }
 
 impl Bed {
     fn new() -> Self {
-        Self::with(Manager::default())
-    }
-
-    fn with(manager: Manager) -> Self {
         let owner = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(owner.path().to_owned()).unwrap();
         let places = Places::below(&root);
         fs::create_dir_all(places.agents().join("abc/bin")).unwrap();
         fs::create_dir_all(places.agents().join("old/bin")).unwrap();
+        let host = FakeHost::new();
+        host.systemd.install(AGENT_UNIT);
         Self {
             _owner: owner,
             places,
-            manager: Arc::new(manager),
+            host,
         }
     }
 
@@ -190,8 +124,8 @@ impl Bed {
         let enroller = Enroller {
             places: self.places.clone(),
             host: Arc::new(Host {
-                systemd: self.manager.clone(),
-                ..Host::this()
+                clock: Arc::new(KernelClock),
+                ..self.host.host()
             }),
             program: self.places.agents().join("abc/bin/foundry-agent"),
         };
@@ -250,7 +184,7 @@ async fn an_enrolment_leaves_an_agent_that_can_start() {
         "abc"
     );
     assert!(!bed.places.agents().join("old").exists());
-    let told = bed.manager.told.lock().unwrap().clone();
+    let told = bed.host.systemd.calls();
     let unit = "foundry-agent.service";
     assert_eq!(
         told,
@@ -328,10 +262,9 @@ async fn a_clock_that_is_off_is_named_with_how_far() {
 
 #[tokio::test]
 async fn an_agent_that_does_not_start_is_taken_back() {
-    let bed = Bed::with(Manager {
-        starts_nothing: true,
-        ..Manager::default()
-    });
+    let bed = Bed::new();
+    bed.host.systemd.behave(AGENT_UNIT, Behaviour::CannotStart);
+    bed.host.systemd.write_journal(AGENT_UNIT, "no such luck");
     let fleet = Fleet::new("one").await;
     let result = bed.enrol(|offer| fleet.grant(offer, now())).await;
     assert_eq!(result.kind(), Kind::Systemd);
@@ -341,7 +274,7 @@ async fn an_agent_that_does_not_start_is_taken_back() {
         result.message
     );
     assert!(bed.is_untouched());
-    let told = bed.manager.told.lock().unwrap().clone();
+    let told = bed.host.systemd.calls();
     assert_eq!(told.last().unwrap(), "disable foundry-agent.service");
 }
 
@@ -387,7 +320,7 @@ async fn another_fleet_sets_the_ledger_aside_and_the_same_one_keeps_it() {
         .state
         .join(format!("ledger-of-{}/zot.assignment", one.id));
     assert_eq!(fs::read_to_string(aside).unwrap(), "of one");
-    let told = bed.manager.told.lock().unwrap().clone();
+    let told = bed.host.systemd.calls();
     assert!(
         told.contains(&"stop foundry-agent.service".to_owned()),
         "it must not write any more"

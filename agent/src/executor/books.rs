@@ -42,6 +42,9 @@ impl Books {
                 let now = books.times.now();
                 accept::check(&assign).map_err(|refusal| refusal.to_string())?;
                 let held = ledger.record(&assign.name);
+                if !ledger.unacknowledged().has_room() {
+                    return Err("too many events wait for their acknowledgement".to_owned());
+                }
                 if held.is_none() && ledger.records().count() >= MOST_ASSIGNMENTS {
                     return Err(format!(
                         "this host holds {MOST_ASSIGNMENTS} assignments already"
@@ -81,8 +84,9 @@ impl Books {
         self.with(move |ledger, books| {
             let now = books.times.now();
             let body = Body::Rejected(Rejected { reason });
-            let reported = ledger.report(&name, revision, body.clone(), &now);
-            if reported.is_err() && ledger.mention(&name, revision, body, &now).is_err() {
+            let durably = ledger.has_room_for_reports()
+                && ledger.report(&name, revision, body.clone(), &now).is_ok();
+            if !durably && ledger.mention(&name, revision, body, &now).is_err() {
                 tracing::error!(
                     assignment = name,
                     revision,

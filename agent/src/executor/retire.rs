@@ -5,17 +5,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Executor;
 use crate::error_chain::ErrorChain;
+use crate::jobs::Retired;
 use crate::ledger::{KeeperGone, LedgerError, Record};
-use crate::tasks::{self, ProgressSink};
-
-/// What leaving came to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Retired {
-    /// What stays on the host on purpose.
-    pub kept: Vec<String>,
-    /// What could not be undone, each with its cause. Where there is any, the agent must stay.
-    pub failures: Vec<String>,
-}
+use crate::tasks::ProgressSink;
 
 impl Executor {
     /// Ends all work and undoes every assignment; with `purge`, data too. From here on nothing new is accepted. Doing it again
@@ -35,9 +27,7 @@ impl Executor {
             }
             self.undo(record, purge, cancel, &mut retired).await?;
         }
-        retired.kept.sort();
-        retired.kept.dedup();
-        Ok(retired)
+        Ok(retired.sorted())
     }
 
     async fn undo(
@@ -57,17 +47,8 @@ impl Executor {
             .conclude(&record.name, record.revision, outcome)
             .await?;
         let cx = self.shared.context(ProgressSink::none(), cancel.clone());
-        for task in record.to_undo() {
-            match tasks::remove(&cx, &task, purge).await {
-                Ok(removed) => retired.kept.extend(removed.kept),
-                Err(error) => {
-                    let (name, task) = (&record.name, &task.id);
-                    retired
-                        .failures
-                        .push(format!("{name}: {task}: {}", ErrorChain(&error)));
-                    return Ok(());
-                }
-            }
+        if !retired.undo(&cx, &record, purge).await {
+            return Ok(());
         }
         let name = record.name;
         let forgotten = books.with(move |ledger, books| {

@@ -1,7 +1,11 @@
 //! One-off work that the controller asks for. So far that is leaving the host; every other kind is answered at once as
 //! not supported.
 
+pub(crate) mod by_hand;
+mod retired;
 mod teardown;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +13,7 @@ use std::time::Duration;
 
 use foundry_host::Host;
 use foundry_proto::agent::v1::{JobOutcome, StartJob, job_outcome::Result as JobResult, start_job};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,13 +22,15 @@ use crate::error_chain::ErrorChain;
 use crate::executor::Executor;
 use crate::ledger::KeeperGone;
 
+pub use by_hand::{LeaveError, leave};
+pub use retired::Retired;
 pub use teardown::{TeardownError, teardown};
 
 /// Ids of jobs that are remembered, so that none is done twice.
 const MOST_KNOWN: usize = 256;
 
 /// How long the controller may take to acknowledge the outcome of a job after which the agent is no more.
-const FAREWELL: Duration = Duration::from_secs(30);
+const FAREWELL: Duration = Duration::from_secs(20);
 
 /// How long leaving may take where the controller sets no deadline.
 const UNINSTALL_LIMIT: Duration = Duration::from_secs(600);
@@ -38,6 +44,7 @@ pub struct Jobs {
     known: Mutex<VecDeque<(String, CancellationToken)>>,
     tracker: TaskTracker,
     finished: CancellationToken,
+    dismissed: CancellationToken,
 }
 
 // === impl Jobs ===
@@ -52,12 +59,18 @@ impl Jobs {
             known: Mutex::default(),
             tracker: TaskTracker::new(),
             finished: CancellationToken::new(),
+            dismissed: CancellationToken::new(),
         }
     }
 
     /// Fires when the process should end: the host was left, or must be begun anew after leaving failed.
     pub fn finished(&self) -> &CancellationToken {
         &self.finished
+    }
+
+    /// The controller let this host go: it will acknowledge nothing any more.
+    pub(crate) fn dismiss(&self) {
+        self.dismissed.cancel();
     }
 
     /// Starts a job, unless it is known.
@@ -149,12 +162,12 @@ impl Jobs {
             }
         };
         let number = report(executor, outcome(id, result, message, kept)).await?;
-        if let Some(number) = number
-            && timeout(FAREWELL, executor.until_acknowledged(number))
-                .await
-                .is_err()
-        {
-            tracing::warn!("the controller did not acknowledge the end");
+        if let Some(number) = number {
+            tokio::select! {
+                () = executor.until_acknowledged(number) => {}
+                () = self.dismissed.cancelled() => {}
+                () = sleep(FAREWELL) => tracing::warn!("the controller did not acknowledge the end"),
+            }
         }
         if result == JobResult::Done {
             let unit = self.unit.as_deref();

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 use super::record::Pending;
 use super::stamp::Stamp;
 
-/// The most that wait in memory. Beyond it the oldest of those go that may be lost.
+/// The most that wait in memory. Beyond it the least important of the oldest go; outcomes never do.
 const MOST: usize = 4096;
 
 /// Events that wait. The ledger puts them in, the session takes them out.
@@ -48,15 +48,19 @@ impl Unacknowledged {
             .await;
     }
 
+    /// Whether there is room for the events of another order. A controller that acknowledges nothing gets nothing done.
+    pub fn has_room(&self) -> bool {
+        let waiting = self.lock();
+        waiting.len() < MOST || waiting.values().any(|pending| loss(pending).is_some())
+    }
+
     pub(super) fn push(&self, pending: Pending) {
         let mut waiting = self.lock();
         if waiting.len() >= MOST {
-            let lossy = |pending: &Pending| matches!(pending.event.body, Some(Body::Task(_)));
-            let oldest = waiting
+            let droppable = waiting
                 .iter()
-                .find(|(_, pending)| lossy(pending))
-                .map(|(n, _)| *n);
-            if let Some(number) = oldest {
+                .filter_map(|(number, p)| Some((loss(p)?, *number)));
+            if let Some((_, number)) = droppable.min() {
                 waiting.remove(&number);
             }
         }
@@ -74,5 +78,55 @@ impl Unacknowledged {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Pending>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What its loss would cost: less, sooner lost. `None`: it must not be.
+fn loss(pending: &Pending) -> Option<u8> {
+    match pending.event.body {
+        Some(Body::Task(_)) | None => Some(0),
+        Some(Body::Rejected(_)) => Some(1),
+        Some(Body::Accepted(_)) => Some(2),
+        Some(Body::Outcome(_) | Body::Job(_) | Body::Lost(_)) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foundry_proto::agent::v1::{Accepted, Event, Outcome, TaskResult, event::Body};
+
+    use super::{MOST, Pending, Stamp, Unacknowledged};
+
+    fn pending(number: u64, body: Body) -> Pending {
+        let event = Event {
+            number,
+            body: Some(body),
+            ..Event::default()
+        };
+        Pending {
+            event,
+            at: Stamp::default(),
+        }
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_outcomes_are_the_last_to_go() {
+        let events = Unacknowledged::default();
+        events.push(pending(1, Body::Accepted(Accepted {})));
+        events.push(pending(2, Body::Task(TaskResult::default())));
+        for number in 3..=MOST as u64 + 1 {
+            events.push(pending(number, Body::Outcome(Outcome::default())));
+        }
+        let numbers = || -> Vec<_> {
+            let all = events.after(0, usize::MAX, &Stamp::default());
+            all.iter().map(|event| event.number).take(3).collect()
+        };
+        assert_eq!(numbers(), [1, 3, 4]);
+        assert!(events.has_room());
+        events.push(pending(MOST as u64 + 2, Body::Outcome(Outcome::default())));
+        assert_eq!(numbers(), [3, 4, 5]);
+        assert!(!events.has_room());
+        events.forget(3);
+        assert!(events.has_room());
     }
 }

@@ -48,6 +48,9 @@ use crate::error_chain::ErrorChain;
 /// The most assignments, removed ones included, that one host keeps.
 pub const MOST_ASSIGNMENTS: usize = 512;
 
+/// The most events of no assignment that are kept durably.
+const MOST_REPORTS: usize = 256;
+
 /// How many event numbers are reserved at a time.
 const NUMBER_BLOCK: u64 = 1024;
 
@@ -214,6 +217,11 @@ impl Ledger {
         fresh
             .into_iter()
             .for_each(|pending| self.unacknowledged.push(pending));
+    }
+
+    /// Whether another event of no assignment would still be kept durably.
+    pub fn has_room_for_reports(&self) -> bool {
+        self.journal.pending().len() < MOST_REPORTS
     }
 
     /// Keeps an event that belongs to no record until it is acknowledged, and hands it out.

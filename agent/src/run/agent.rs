@@ -6,6 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use foundry_host::Host;
 use foundry_link::tls::{Clock, CredentialsError};
+use foundry_proto::agent::v1::Refusal;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ use crate::facts;
 use crate::jobs::Jobs;
 use crate::ledger::{Keeper, KeeperGone, Ledger, LedgerError, Times};
 use crate::renewal::Renewal;
-use crate::session::{self, Dialer, SessionStatus};
+use crate::session::{self, Dialer, SessionStatus, State};
 
 /// What may wait on its way to the session.
 const OUTGOING: usize = 256;
@@ -121,6 +122,11 @@ impl Agent {
         let (status, session) = watch::channel(SessionStatus::default());
         let agent = Arc::new(executor.clone());
         tracker.spawn(session::run(dialer, agent, out, status, stop.clone()));
+        tracker.spawn(follow_refusal(
+            session.clone(),
+            Arc::clone(&jobs),
+            stop.clone(),
+        ));
         tracker.spawn(follow_addresses(renewal.addresses(), source, stop.clone()));
         tracker.spawn(prune(keeper.clone(), cache, stop.clone()));
         tracker.close();
@@ -179,6 +185,27 @@ async fn follow_addresses(
             () = stop.cancelled() => return,
         }
         source.set_addresses(addresses.borrow_and_update().clone());
+    }
+}
+
+/// A controller that let this host go answers no more.
+async fn follow_refusal(
+    mut session: watch::Receiver<SessionStatus>,
+    jobs: Arc<Jobs>,
+    stop: CancellationToken,
+) {
+    let removed = |status: &SessionStatus| {
+        matches!(
+            status.state,
+            State::Refused {
+                reason: Refusal::Removed,
+                ..
+            }
+        )
+    };
+    tokio::select! {
+        refused = session.wait_for(removed) => if refused.is_ok() { jobs.dismiss() },
+        () = stop.cancelled() => {}
     }
 }
 
