@@ -39,6 +39,7 @@ use board::Board;
 use books::Books;
 use progress::Activity;
 
+use crate::facts;
 use crate::jobs::Jobs;
 use crate::ledger::{Keeper, KeeperGone, Record, Times};
 use crate::renewal::Renewal;
@@ -279,5 +280,11 @@ impl Shared {
             progress,
             cancel,
         }
+    }
+    /// Reads the facts anew.
+    async fn refresh_facts(&self) -> Facts {
+        let facts = facts::gather(&self.host).await;
+        self.books.board.set_facts(facts.clone());
+        facts
     }
 }

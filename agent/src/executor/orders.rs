@@ -121,9 +121,7 @@ impl Agent for Executor {
         }));
         let mut facts = None;
         if wanted {
-            let found = facts::gather(&self.shared.host).await;
-            self.shared.books.board.set_facts(found.clone());
-            facts = Some(found);
+            facts = Some(self.shared.refresh_facts().await);
         }
         ObserveReply {
             id,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use foundry_proto::agent::v1::{HealthReport, Outcome, Phase, Progress};
+use foundry_proto::agent::v1::{HealthReport, Outcome, Phase, Progress, task::Kind};
 use futures_util::future::join;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -97,6 +97,9 @@ impl Worker {
             Ok(outcome) => {
                 tracing::info!(assignment = name, revision, phase = ?outcome.phase(), "done");
                 books.conclude(name, revision, outcome).await?;
+                if installs_packages(record) {
+                    self.shared.refresh_facts().await;
+                }
             }
             Err(Failure::GivenUp) => {
                 tracing::info!(assignment = name, revision, "given up");
@@ -241,6 +244,17 @@ async fn tell(shared: &Shared, record: &Record, mut said: mpsc::Receiver<TaskPro
         // Lossy: the next line is as good.
         let _ = shared.outgoing.try_send(Outgoing::Progress(progress));
     }
+}
+
+/// Whether the host may have a container runtime that it had not.
+fn installs_packages(record: &Record) -> bool {
+    let tasks = record
+        .assignment()
+        .map(|assignment| assignment.tasks)
+        .unwrap_or_default();
+    tasks
+        .iter()
+        .any(|task| matches!(task.kind, Some(Kind::Package(_))))
 }
 
 /// From 0 to 1.

@@ -20,6 +20,7 @@ pub use config::{Config, ConfigError};
 
 use crate::config::{Places, SettingsError};
 use crate::error_chain::ErrorChain;
+use crate::ledger::LedgerError;
 
 /// How long everything has to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(20);
@@ -30,8 +31,8 @@ const THREADS: usize = 2;
 /// Threads for what blocks: files, name resolution.
 const BLOCKING_THREADS: usize = 8;
 
-/// Exit code of an agent that is not enrolled: starting it again does not help.
-const NOT_ENROLLED: u8 = 78;
+/// Exit code where starting again does not help: not enrolled, or a ledger of a newer agent.
+const NOT_BY_ITSELF: u8 = 78;
 
 /// Why the agent ends early.
 #[derive(Debug, thiserror::Error)]
@@ -52,13 +53,13 @@ pub(crate) fn main(places: Places) -> ExitCode {
     tracing::info!(version = crate::cli::version(), "foundry-agent");
     match start(places) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(RunError::Config(ConfigError::Settings(error @ SettingsError::Missing { .. }))) => {
-            tracing::error!(error = %ErrorChain(&error), "nothing to do");
-            ExitCode::from(NOT_ENROLLED)
-        }
         Err(error) => {
             tracing::error!(error = %ErrorChain(&error), "ends");
-            ExitCode::FAILURE
+            if error.is_final() {
+                ExitCode::from(NOT_BY_ITSELF)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
@@ -86,4 +87,17 @@ fn start(places: Places) -> Result<(), RunError> {
     // What still runs in the background has had its grace.
     runtime.shutdown_background();
     result
+}
+
+// === impl RunError ===
+
+impl RunError {
+    /// Whether starting again does not help.
+    fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Config(ConfigError::Settings(SettingsError::Missing { .. }))
+                | Self::Start(StartError::Ledger(LedgerError::TooNew { .. }))
+        )
+    }
 }

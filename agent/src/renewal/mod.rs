@@ -3,6 +3,9 @@
 //! New credentials are checked with the real verifier, then stored, then published; a failure at any point leaves the old
 //! ones in use.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
