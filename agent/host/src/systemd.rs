@@ -48,7 +48,8 @@ pub trait Systemd: Send + Sync {
     /// is lost.
     async fn watch(&self, unit: &str) -> Result<BoxStream<'static, UnitState>, SystemdError>;
 
-    /// The last lines that the unit wrote to the journal, oldest first.
+    /// The last lines that the unit wrote to the journal in its last run, oldest first; where it wrote none, what systemd
+    /// found wrong with that run.
     async fn journal(&self, unit: &str, lines: u32) -> Result<Vec<String>, SystemdError>;
 }
 

@@ -1,8 +1,8 @@
 //! The unit that runs a service.
 //!
 //! With Docker the program stays in the foreground as the unit's main process; the container itself lives under the
-//! daemon. Podman has none: it leaves `conmon`, which it names to systemd as the main process, and the container's output
-//! goes to the unit's journal.
+//! daemon. Podman has none: it leaves `conmon`, which it names to systemd as the main process, and puts the container
+//! into the unit's own control group, so that its output is the unit's in the journal.
 //!
 //! Before a start, and at a stop, containers are found by our labels, never by name: a foreign container of that name
 //! makes the start fail and is left alone.
@@ -58,7 +58,8 @@ pub(super) fn render(settings: &Settings<'_>, runtime: RuntimeKind, program: &Ut
         RuntimeKind::Podman => {
             line("Type=notify".to_owned());
             line("NotifyAccess=all".to_owned());
-            line("Environment=PODMAN_SYSTEMD_UNIT=%n".to_owned());
+            line("Delegate=yes".to_owned());
+            line("KillMode=mixed".to_owned());
         }
     }
     line(format!(
@@ -98,7 +99,7 @@ fn each_of_ours(settings: &Settings<'_>, program: &Utf8Path, all: bool, command:
     let service = format!("--filter label={LABEL_SERVICE}={}", settings.task.name);
     let list = format!("{program} ps --quiet{all} {fleet} {service}");
     // Fleet, service and program have no character that means anything to systemd or to the shell.
-    format!("/bin/sh -c 'for id in $$({list}); do {program} {command} $$id; done'")
+    format!("/bin/sh -c 'for id in $$({list}); do {program} {command} $$id; done >/dev/null'")
 }
 
 /// The runtime's command line, an argument a line.
@@ -114,7 +115,7 @@ fn command_line(settings: &Settings<'_>, runtime: RuntimeKind, program: &Utf8Pat
         RuntimeKind::Podman => {
             add("detach", "true");
             add("sdnotify", "conmon");
-            add("cgroups", "no-conmon");
+            add("cgroups", "split");
             add("log-driver", "passthrough");
         }
     }
@@ -152,7 +153,15 @@ fn command_line(settings: &Settings<'_>, runtime: RuntimeKind, program: &Utf8Pat
     arguments.push(task.image.clone());
     arguments.extend(task.command.iter().cloned());
     let arguments: Vec<String> = arguments.iter().map(|argument| word(argument)).collect();
-    format!("{program} run \\\n    {}", arguments.join(" \\\n    "))
+    // Podman would write its events between the container's lines.
+    let events = match runtime {
+        RuntimeKind::Docker => "",
+        RuntimeKind::Podman => " --events-backend=file",
+    };
+    format!(
+        "{program}{events} run \\\n    {}",
+        arguments.join(" \\\n    ")
+    )
 }
 
 fn mount(volume: &Volume) -> String {
@@ -221,7 +230,14 @@ mod tests {
             Utf8Path::new("/usr/bin/podman"),
         );
         assert!(text.contains("\nType=notify\nNotifyAccess=all\n"), "{text}");
-        assert!(text.contains("    --sdnotify=conmon \\\n"), "{text}");
+        assert!(
+            text.contains("    --sdnotify=conmon \\\n    --cgroups=split \\\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\nExecStart=/usr/bin/podman --events-backend=file run "),
+            "{text}"
+        );
         assert!(!text.contains("docker.service"), "{text}");
     }
 
@@ -236,7 +252,7 @@ mod tests {
         );
         let clear = "ExecStartPre=-/bin/sh -c 'for id in $$(/usr/bin/docker ps --quiet --all \
                      --filter label=foundry.fleet=test-1a2b3c --filter label=foundry.service=whoami); \
-                     do /usr/bin/docker rm --force $$id; done'\n";
+                     do /usr/bin/docker rm --force $$id; done >/dev/null'\n";
         assert!(text.contains(clear), "{text}");
         assert!(
             !text.contains("rm --force foundry-") && !text.contains("--replace"),
