@@ -25,8 +25,7 @@ pub(super) struct Ways<'a> {
 /// The addresses to be dialled, best first. Loopback only for a host that is this machine, or sees it there.
 pub(super) fn addresses(ways: Ways<'_>) -> Vec<String> {
     if !ways.advertise.is_empty() {
-        let with_port = |address: &String| with_port(address, ways.port);
-        return ways.advertise.iter().map(with_port).collect();
+        return ways.advertise.to_vec();
     }
     if ways.host == LOCAL {
         return vec![SocketAddr::from((Ipv4Addr::LOCALHOST, ways.port)).to_string()];
@@ -75,7 +74,14 @@ fn is_near(address: IpAddr) -> bool {
     }
 }
 
-/// An address of the file may leave the port out.
+/// Addresses of the file, each with a port: they may leave it out.
+pub(super) fn complete(addresses: &[String], port: u16) -> Vec<String> {
+    addresses
+        .iter()
+        .map(|address| with_port(address, port))
+        .collect()
+}
+
 fn with_port(address: &str, port: u16) -> String {
     if let Ok(ip) = address.trim_matches(['[', ']']).parse::<IpAddr>() {
         return SocketAddr::new(ip, port).to_string();
@@ -88,7 +94,7 @@ fn with_port(address: &str, port: u16) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ways, addresses, guessed, port_of, with_port};
+    use super::{Ways, addresses, complete, guessed, port_of, with_port};
 
     const WAYS: Ways<'_> = Ways {
         advertise: &[],
@@ -100,7 +106,8 @@ mod tests {
 
     #[test]
     fn what_the_file_says_is_all_that_is_told() {
-        let advertise = ["ctl.example.com:7000".to_owned(), "10.1.1.1".to_owned()];
+        let file = ["ctl.example.com:7000".to_owned(), "10.1.1.1".to_owned()];
+        let advertise = complete(&file, 7443);
         let ways = Ways {
             advertise: &advertise,
             seen: "10.0.0.1",

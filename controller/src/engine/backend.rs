@@ -150,10 +150,10 @@ impl Backend for Core {
                 renewed,
             )
         });
-        let Some((names, hostname, renewed)) = told else {
+        let Some((greeting, hostname, renewed)) = told else {
             return;
         };
-        self.view.mark(host, names, true);
+        self.view.mark(host, greeting.touched, greeting.row_changed);
         self.note(&hostname, "connected", format!("agent {}", hello.version))
             .await;
         if renewed {

@@ -3,8 +3,8 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use foundry_link::tls::Clock;
-use foundry_proto::FleetId;
 use foundry_proto::operator::v1::EventRecord;
+use foundry_proto::{FleetId, HostId};
 
 use super::clock::now_ms;
 use super::view::View;
@@ -66,31 +66,41 @@ impl Core {
             .clone()
     }
 
-    /// Other addresses are to be dialled from now on.
-    pub(crate) async fn set_advertise(&self, addresses: Vec<String>) -> Result<(), StoreError> {
+    /// These addresses are to be dialled from now on. Whether they are other ones than before.
+    pub(crate) async fn set_advertise(&self, addresses: Vec<String>) -> Result<bool, StoreError> {
         if addresses == self.advertise() {
-            return Ok(());
+            return Ok(false);
         }
         self.store.meta.set_advertise(&addresses).await?;
         *self
             .advertise
             .write()
             .unwrap_or_else(PoisonError::into_inner) = addresses;
-        Ok(())
+        Ok(true)
     }
 
     /// Writes down that something happened to a host. A store that cannot is told in the log; the work goes on.
     pub(crate) async fn note(&self, host: &str, kind: &str, text: impl Into<String>) {
         let event = EventRecord {
-            at_ms: now_ms(),
             host: host.to_owned(),
-            kind: kind.to_owned(),
-            text: text.into(),
-            ..EventRecord::default()
+            ..event(kind, text)
         };
+        self.append(event).await;
+    }
+
+    /// Writes down that something happened to a run.
+    pub(crate) async fn note_run(&self, run: &str, text: impl Into<String>) {
+        let event = EventRecord {
+            run: run.to_owned(),
+            ..event("run", text)
+        };
+        self.append(event).await;
+    }
+
+    async fn append(&self, event: EventRecord) {
+        let kind = event.kind.clone();
         if let Err(error) = self.store.events.append(vec![event]).await {
             tracing::warn!(
-                host,
                 kind,
                 error = &error as &dyn std::error::Error,
                 "event not stored"
@@ -102,28 +112,52 @@ impl Core {
     pub(crate) async fn flush(&self) -> Result<(), StoreError> {
         let (batch, rows) = self.view.take_unwritten(&self.store);
         self.store.write(batch).await?;
-        for id in rows {
-            let Some((stored, version)) = self.store.hosts.get(id).await? else {
-                continue;
-            };
-            let Some(seen) = self.view.read(id, |host| host.row.clone()) else {
-                continue;
-            };
-            let row = HostRow {
-                facts: seen.facts,
-                agent_version: seen.agent_version,
-                agent_digest: seen.agent_digest,
-                ledger_id: seen.ledger_id,
-                seen_ms: seen.seen_ms,
-                ..stored.clone()
-            };
-            match self.store.hosts.put(id, &row, Some(version)).await {
-                // An enrolment came between; it knows better, and the next sign of life is written again.
-                Err(error) if error.is_conflict() => {}
-                result => result?,
-            }
+        let writes = rows.into_iter().map(|id| self.flush_row(id));
+        futures_util::future::try_join_all(writes).await.map(|_| ())
+    }
+
+    async fn flush_row(&self, id: HostId) -> Result<(), StoreError> {
+        let Some((stored, version)) = self.store.hosts.get(id).await? else {
+            return Ok(());
+        };
+        let Some(seen) = self.view.read(id, |host| host.row.clone()) else {
+            return Ok(());
+        };
+        let row = HostRow {
+            facts: seen.facts,
+            agent_version: seen.agent_version,
+            agent_digest: seen.agent_digest,
+            ledger_id: seen.ledger_id,
+            ..stored
+        };
+        match self.store.hosts.put(id, &row, Some(version)).await {
+            // An enrolment came between; it knows better, and the next hello is written again.
+            Err(error) if error.is_conflict() => Ok(()),
+            result => result,
         }
-        Ok(())
+    }
+
+    /// Writes down that the hosts with a session are alive now, and when the others were.
+    pub(crate) async fn write_seen(&self) -> Result<(), StoreError> {
+        let (now_ms, mut batch) = (now_ms(), Vec::new());
+        self.view.for_each(|id, host| {
+            let seen_ms = if host.connected_ms.is_some() {
+                now_ms
+            } else {
+                host.seen_ms
+            };
+            batch.push(self.store.hosts.putting_seen(id, seen_ms));
+        });
+        self.store.write(batch).await.map(|_| ())
+    }
+}
+
+fn event(kind: &str, text: impl Into<String>) -> EventRecord {
+    EventRecord {
+        at_ms: now_ms(),
+        kind: kind.to_owned(),
+        text: text.into(),
+        ..EventRecord::default()
     }
 }
 

@@ -148,12 +148,8 @@ pub(super) async fn steal(core: &Core, who: &str) -> Result<Lease, EngineError> 
             Err(error) if error.is_conflict() => {}
             result => {
                 result?;
-                core.note(
-                    "",
-                    "run",
-                    format!("{who} took the lease from {}", row.holder),
-                )
-                .await;
+                let text = format!("{who} took the lease from {}", row.holder);
+                core.note_run(&row.run, text).await;
                 return Ok(told(&row));
             }
         }

@@ -131,7 +131,11 @@ impl Listener {
         if here {
             return Ok(());
         }
-        self.send_away(listen).await;
+        let addresses = match self.core.advertise() {
+            known if known.is_empty() => advertise::guessed(advertise::port_of(listen)),
+            known => known,
+        };
+        self.tell_addresses(&addresses).await;
         let (hub, stop) = self.with(|state| {
             let stop = std::mem::replace(&mut state.stop_hub, self.stop.child_token());
             listen.clone_into(&mut state.listen);
@@ -144,20 +148,17 @@ impl Listener {
         Ok(())
     }
 
-    async fn send_away(&self, listen: &str) {
+    /// Tells every host that has a session where to come back to from now on.
+    pub(crate) async fn tell_addresses(&self, addresses: &[String]) {
         let Some(hub) = self.hub() else { return };
-        let port = advertise::port_of(listen);
-        let addresses = match self.core.advertise() {
-            known if known.is_empty() => advertise::guessed(port),
-            known => known,
-        };
         for session in hub
             .sessions()
             .iter()
             .filter_map(|session| hub.session(session.host))
         {
+            let addresses = addresses.to_vec();
             let welcome = Welcome {
-                addresses: addresses.clone(),
+                addresses,
                 ..self.core.welcome(session.host())
             };
             if let Err(error) = session.settings(welcome).await {

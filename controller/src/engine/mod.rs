@@ -7,7 +7,7 @@
 //! * `pump`: one task that takes what the hub tells into the view and passes it on;
 //! * `planning`: from a stack.yaml and what the hosts say to a plan that is kept for half an hour;
 //! * `run`: one task per run, and one per step under way;
-//! * one task that writes down what may be lost with the process.
+//! * `keeper`: one task that writes down what may be lost with the process.
 //!
 //! What is acknowledged to a host, or answered to an operator, is in the store before. A run belongs to the engine, not to
 //! the command that started it.
@@ -19,6 +19,7 @@ mod core;
 mod error;
 mod events;
 mod hosts;
+mod keeper;
 mod lease;
 mod listener;
 mod planning;
@@ -106,6 +107,7 @@ impl Engine {
         let core = Arc::new(Core::load(fleet, store, authorities, artifacts).await?);
         run::take_over(&core).await?;
         let tasks = TaskTracker::new();
+        tasks.spawn(keeper::run(Arc::clone(&core), stop.clone()));
         let listener = Listener::new(
             Arc::clone(&core),
             credentials,

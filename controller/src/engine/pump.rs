@@ -7,15 +7,12 @@ use std::time::{Duration, Instant};
 use foundry_proto::HostId;
 use foundry_proto::agent::v1::{DriftReport, HealthReport, Refusal};
 use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::now_ms;
 use super::core::Core;
 use crate::hub::{Disconnect, HubEvent};
 
-/// What may be lost with the process is written this often.
-const FLUSH: Duration = Duration::from_secs(5);
 /// A peer that is refused again and again is written down once in this time.
 const REFUSED_AGAIN: Duration = Duration::from_secs(600);
 /// Refused peers that are remembered.
@@ -28,13 +25,10 @@ pub(super) async fn run(
     out: broadcast::Sender<HubEvent>,
     stop: CancellationToken,
 ) {
-    let mut flush = tokio::time::interval(FLUSH);
-    flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut refused = HashMap::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            _ = flush.tick() => write_down(&core).await,
             event = hub.recv() => match event {
                 Ok(event) => {
                     take(&core, &event, &mut refused).await;
@@ -48,16 +42,6 @@ pub(super) async fn run(
             },
         }
     }
-    write_down(&core).await;
-}
-
-async fn write_down(core: &Core) {
-    if let Err(error) = core.flush().await {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "what hosts reported is not stored"
-        );
-    }
 }
 
 async fn take(core: &Core, event: &HubEvent, refused: &mut HashMap<(String, i32), Instant>) {
@@ -69,7 +53,6 @@ async fn take(core: &Core, event: &HubEvent, refused: &mut HashMap<(String, i32)
                 view.gone(now_ms());
                 view.row.hostname.clone()
             });
-            core.view.mark(*host, [], true);
             if let Some(name) = name {
                 core.note(&name, "disconnected", reason_text(reason)).await;
             }

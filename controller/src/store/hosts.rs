@@ -45,9 +45,6 @@ pub struct HostRow {
     /// When its certificate ends, in milliseconds since 1970.
     #[prost(uint64, tag = "11")]
     pub certificate_expires_ms: u64,
-    /// Its last sign of life that was written down, in milliseconds since 1970; 0: never seen.
-    #[prost(uint64, tag = "12")]
-    pub seen_ms: u64,
     /// Its ledger: another one means that it lost what it had.
     #[prost(string, tag = "13")]
     pub ledger_id: String,
@@ -177,11 +174,33 @@ impl Hosts {
     pub async fn removing(&self, id: HostId, row: &HostRow) -> Result<Vec<Write>, StoreError> {
         let mut batch = vec![delete(Table::Hosts, id.to_string())];
         batch.push(delete(Table::Hostnames, row.hostname.clone()));
+        batch.push(delete(Table::Seen, id.to_string()));
         for table in [Table::Assignments, Table::Holdings, Table::Ledgers] {
             let records = self.store.list(table, &format!("{id}/")).await?;
             batch.extend(records.into_iter().map(|(key, _)| delete(table, key)));
         }
         Ok(batch)
+    }
+
+    /// The change that keeps when a host was last seen, in milliseconds since 1970. Apart from the host itself, since
+    /// many are written at a time.
+    pub fn putting_seen(&self, id: HostId, seen_ms: u64) -> Write {
+        Write::Put {
+            table: Table::Seen,
+            key: id.to_string(),
+            value: bytes::Bytes::copy_from_slice(&seen_ms.to_be_bytes()),
+            expect: Expect::Any,
+        }
+    }
+
+    /// When hosts were last seen, in milliseconds since 1970.
+    pub async fn seen(&self) -> Result<Vec<(HostId, u64)>, StoreError> {
+        let records = self.store.list(Table::Seen, "").await?;
+        let seen = records.into_iter().filter_map(|(key, record)| {
+            let seen_ms = record.value.as_ref().try_into().ok()?;
+            Some((key.parse().ok()?, u64::from_be_bytes(seen_ms)))
+        });
+        Ok(seen.collect())
     }
 
     /// Seals the key for HMACs of a host's sensitive values.

@@ -55,6 +55,8 @@ pub enum Table {
     Runs,
     /// How far the events of a host's ledger are stored, by host id and ledger.
     Ledgers,
+    /// When a host was last seen, by host id.
+    Seen,
 }
 
 /// A numbered sequence that only grows at its end.

@@ -103,7 +103,8 @@ impl Engine {
     ) -> Result<Vec<String>, EngineError> {
         let core = &self.inner.core;
         if !request.advertise.is_empty() {
-            core.set_advertise(request.advertise.clone()).await?;
+            core.set_advertise(advertise::complete(&request.advertise, port))
+                .await?;
         }
         let addresses = advertise::addresses(Ways {
             advertise: &core.advertise(),

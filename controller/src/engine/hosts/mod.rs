@@ -110,7 +110,7 @@ fn record(id: HostId, host: &HostView, now_ms: u64) -> HostRecord {
         hostname: row.hostname.clone(),
         address: row.address.clone(),
         connected: host.connected_ms.is_some(),
-        seen_age_ms: (row.seen_ms > 0).then(|| now_ms.saturating_sub(row.seen_ms)),
+        seen_age_ms: (host.seen_ms > 0).then(|| now_ms.saturating_sub(host.seen_ms)),
         enrolled_ms: row.enrolled_ms,
         agent_version: row.agent_version.clone(),
         agent_digest: Digest::try_from(&row.agent_digest)

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use foundry_plan::{Desired, Goal, HostView, Inputs, Problem, Selection, View};
+use foundry_proto::agent::v1::ObserveItem;
 use foundry_proto::operator::v1 as wire;
 use foundry_proto::{Digest, Hostname};
 use foundry_spec::Stack;
@@ -173,20 +174,20 @@ impl Engine {
         let core = &self.inner.core;
         let mut strangers = core.view.names();
         let seeing = Seeing::new(core, &self.inner.listener, patience);
+        let mut items: HashMap<Hostname, Vec<ObserveItem>> = HashMap::new();
+        let observes = inputs.goal != Goal::Remove;
+        let selected = |want: &&Desired| observes && inputs.selection.takes(&want.host, &want.name);
+        for want in inputs.desired.iter().filter(selected) {
+            items
+                .entry(want.host.clone())
+                .or_default()
+                .push(seeing::item(want));
+        }
         let (mut names, mut looks) = (Vec::new(), Vec::new());
         for host in &stack.hosts {
             let hostname: Hostname = host.hostname.as_str().parse()?;
             let id = strangers.remove(hostname.as_str());
-            let selected = inputs.selection.takes_host(&hostname) && inputs.goal != Goal::Remove;
-            let taken = |want: &&Desired| {
-                selected && want.host == hostname && inputs.selection.takes_assignment(&want.name)
-            };
-            let items = inputs
-                .desired
-                .iter()
-                .filter(taken)
-                .map(seeing::item)
-                .collect();
+            let items = items.remove(&hostname).unwrap_or_default();
             looks.push(seeing.host(id, items));
             names.push(hostname);
         }

@@ -134,7 +134,7 @@ pub(in super::super) fn known_of(host: &HostView) -> Vec<Known> {
 
 /// Why nothing is heard of a host.
 fn silence(host: &HostView) -> String {
-    match host.row.seen_ms {
+    match host.seen_ms {
         0 => "its agent never connected".to_owned(),
         seen_ms => format!("not connected, last seen {}", date(seen_ms)),
     }

@@ -175,7 +175,10 @@ async fn store(
                 Revision::Pending(revision) => wanted.revision == revision,
                 Revision::Above(reported) => wanted.revision > reported,
             };
-            awaited && wanted.digest == order.digest && !wanted.forgotten
+            awaited
+                && wanted.digest == order.digest
+                && !wanted.forgotten
+                && !core.view.is_over(host, wanted)
         });
         if let Some(wanted) = undelivered {
             let assign = assignments.open(host, wanted)?;

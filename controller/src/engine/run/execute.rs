@@ -85,9 +85,11 @@ pub(super) async fn run(
     let Some((outcome, cause)) = walked else {
         return engine.inner.runs.remove(&active.id);
     };
-    let text = format!("run {} ended: {}", active.id, outcome.as_str_name());
-    core.note("", "run", text.to_lowercase().replace("run_outcome_", ""))
-        .await;
+    let word = outcome
+        .as_str_name()
+        .to_lowercase()
+        .replace("run_outcome_", "");
+    core.note_run(&active.id, format!("ended: {word}")).await;
     if let Err(error) = lease::release(core, &active.id).await {
         tracing::warn!(
             error = &error as &dyn std::error::Error,

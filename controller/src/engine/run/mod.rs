@@ -22,6 +22,7 @@ use futures_util::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::advertise;
 use super::clock::now_ms;
 use super::error::EngineError;
 use super::lease::{self, Claim};
@@ -84,9 +85,16 @@ impl Engine {
         if inner.stop.is_cancelled() {
             return Err(EngineError::Ending);
         }
-        inner.core.set_advertise(kept.advertise.clone()).await?;
+        let port = advertise::port_of(&kept.listen);
+        let moved = inner
+            .core
+            .set_advertise(advertise::complete(&kept.advertise, port))
+            .await?;
         inner.listener.relocate(&kept.listen).await?;
         inner.listener.ensure().await?;
+        if moved {
+            inner.listener.tell_addresses(&inner.core.advertise()).await;
+        }
 
         let id = Uuid::new_v4().simple().to_string()[..12].to_owned();
         let claim = Claim {
@@ -144,8 +152,7 @@ impl Engine {
         };
         let core = Arc::clone(&self.inner.core);
         core.store.runs.put(&run).await?;
-        core.note("", "run", format!("run {id} started by {}", run.who))
-            .await;
+        core.note_run(&id, format!("started by {}", run.who)).await;
         let active = Arc::new(Active {
             id: id.clone(),
             journal: Journal::new(core, run),

@@ -35,7 +35,7 @@ impl Contact<'_> {
     pub(super) fn age_ms(&self, host: &HostView) -> Option<u64> {
         match self.session {
             Some(session) => Some(millis(session.seen)),
-            None => (host.row.seen_ms > 0).then(|| self.now_ms.saturating_sub(host.row.seen_ms)),
+            None => (host.seen_ms > 0).then(|| self.now_ms.saturating_sub(host.seen_ms)),
         }
     }
 }
@@ -85,7 +85,7 @@ pub(super) fn host(
 }
 
 fn silent(host: &HostView, contact: &Contact<'_>) -> (HostState, String) {
-    if host.row.seen_ms == 0 {
+    if host.seen_ms == 0 {
         return (HostState::Unknown, "its agent never connected".to_owned());
     }
     let Some(listens_for) = contact.listens_for else {
@@ -104,7 +104,7 @@ fn silent(host: &HostView, contact: &Contact<'_>) -> (HostState, String) {
     if had_time {
         (
             HostState::Unreachable,
-            format!("unreachable since {}", date(host.row.seen_ms)),
+            format!("unreachable since {}", date(host.seen_ms)),
         )
     } else {
         (
@@ -288,7 +288,7 @@ mod tests {
             ..HoldingRecord::default()
         };
         let mut view = HostView::default();
-        view.row.seen_ms = NOW - 5000;
+        view.seen_ms = NOW - 5000;
         view.holdings
             .insert("service/web".parse().unwrap(), holding);
         view
@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(judged(&view, None, Some(60)), HostState::Stale);
         view.gone_ms = Some(NOW - 6000);
         assert_eq!(judged(&view, None, Some(60)), HostState::Unreachable);
-        view.row.seen_ms = 0;
+        view.seen_ms = 0;
         assert_eq!(judged(&view, None, Some(60)), HostState::Unknown);
     }
 

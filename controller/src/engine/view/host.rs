@@ -41,6 +41,8 @@ pub(crate) struct Ending {
 pub(crate) struct HostView {
     /// What is stored of it.
     pub(crate) row: HostRow,
+    /// Its last sign of life, as of the begin or the end of a session; 0: never seen.
+    pub(crate) seen_ms: u64,
     /// Since when it has a session.
     pub(crate) connected_ms: Option<u64>,
     /// When its last session ended, as this process saw it.
@@ -72,14 +74,15 @@ impl HostView {
         self.orders.insert(wanted.name.clone(), order);
     }
 
-    /// A session opened. The names whose holdings changed.
-    pub(crate) fn hello(&mut self, hello: &Hello, now_ms: u64) -> Vec<AssignmentName> {
+    /// A session opened.
+    pub(crate) fn hello(&mut self, hello: &Hello, now_ms: u64) -> Greeting {
         let same_ledger = self.row.ledger_id == hello.ledger_id;
-        self.row.facts.clone_from(&hello.facts);
+        let before = self.row.clone();
+        self.row.facts = hello.facts.clone().or(self.row.facts.take());
         self.row.agent_version.clone_from(&hello.version);
         self.row.agent_digest.clone_from(&hello.agent_digest);
         self.row.ledger_id.clone_from(&hello.ledger_id);
-        self.row.seen_ms = now_ms;
+        self.seen_ms = now_ms;
         self.connected_ms = Some(now_ms);
 
         let mut touched = Vec::new();
@@ -114,14 +117,17 @@ impl HostView {
             self.holdings.remove(&name);
             touched.push(name);
         }
-        touched
+        Greeting {
+            touched,
+            row_changed: !same_host(&before, &self.row),
+        }
     }
 
     /// Its session ended.
     pub(crate) fn gone(&mut self, now_ms: u64) {
         self.connected_ms = None;
         self.gone_ms = Some(now_ms);
-        self.row.seen_ms = now_ms;
+        self.seen_ms = now_ms;
     }
 
     /// It said that something happened. The name whose holding changed.
@@ -236,6 +242,15 @@ impl HostView {
     }
 }
 
+/// What a hello changed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Greeting {
+    /// The names whose holdings are other ones.
+    pub(crate) touched: Vec<AssignmentName>,
+    /// The host, or its agent, is not as it was.
+    pub(crate) row_changed: bool,
+}
+
 /// What a health report changed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct HealthTurn {
@@ -243,6 +258,19 @@ pub(crate) struct HealthTurn {
     pub(crate) name: AssignmentName,
     /// It became healthy, or ceased to be.
     pub(crate) turned: bool,
+}
+
+/// Whether two rows say the same of host and agent, but for what changes all the time.
+fn same_host(before: &HostRow, now: &HostRow) -> bool {
+    let lasting = |row: &HostRow| {
+        let mut row = row.clone();
+        if let Some(facts) = &mut row.facts {
+            facts.clock_ms = 0;
+            facts.disks.clear();
+        }
+        row
+    };
+    lasting(before) == lasting(now)
 }
 
 /// Of two records under one name and ledger, the one with the higher rank is the newer.
@@ -373,7 +401,7 @@ mod tests {
             ledger_id: "another".to_owned(),
             ..Hello::default()
         };
-        assert_eq!(view.hello(&empty, 2000), vec!["k3s".parse().unwrap()]);
+        assert_eq!(view.hello(&empty, 2000).touched, ["k3s".parse().unwrap()]);
         assert_eq!(phase(&view), None);
     }
 

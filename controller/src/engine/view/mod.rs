@@ -9,12 +9,13 @@ mod host;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use foundry_proto::agent::v1::Phase;
 use foundry_proto::{AssignmentName, HostId};
 use tokio::sync::watch;
 
 pub(crate) use host::{HostView, Order};
 
-use crate::store::{Repositories, StoreError, Write};
+use crate::store::{Repositories, StoreError, Wanted, Write};
 
 /// The hosts of the fleet.
 #[derive(Default)]
@@ -42,6 +43,9 @@ impl View {
         let view = Self::default();
         for (id, row, _) in store.hosts.list().await? {
             view.put_row(id, row);
+        }
+        for (id, seen_ms) in store.hosts.seen().await? {
+            view.update(id, |host| host.seen_ms = seen_ms);
         }
         for (id, wanted) in store.assignments.all().await? {
             view.update(id, |host| host.order(&wanted));
@@ -95,6 +99,17 @@ impl View {
     /// Looks at a host.
     pub(crate) fn read<T>(&self, id: HostId, look: impl FnOnce(&HostView) -> T) -> Option<T> {
         self.read_all().get(&id).map(|slot| look(&slot.view))
+    }
+
+    /// Whether the host has ended this revision, and not well: it makes no sense to send it again.
+    pub(crate) fn is_over(&self, id: HostId, wanted: &Wanted) -> bool {
+        let over = |host: &HostView| {
+            host.endings.get(&wanted.name).is_some_and(|ending| {
+                let well = matches!(ending.phase, Phase::Achieved | Phase::Removed);
+                ending.revision == wanted.revision && !well
+            })
+        };
+        self.read(id, over).unwrap_or_default()
     }
 
     /// Looks at all hosts.

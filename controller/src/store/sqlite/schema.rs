@@ -49,6 +49,7 @@ pub(super) fn place(table: Table) -> i64 {
         Table::Holdings => 5,
         Table::Runs => 6,
         Table::Ledgers => 7,
+        Table::Seen => 8,
     }
 }
 
