@@ -1,7 +1,7 @@
 //! Changes to files that are undone together when one of them, or what follows, fails.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -16,6 +16,8 @@ pub(super) struct Changes {
 
 enum Before {
     Nothing,
+    /// There was no folder.
+    NoFolder,
     File {
         mode: u32,
         content: zeroize::Zeroizing<Vec<u8>>,
@@ -55,6 +57,21 @@ impl Changes {
         link_atomically(path, target)
     }
 
+    /// Makes a folder, and those that it lies in, where they are missing.
+    pub(super) fn make_folder(&mut self, path: &Utf8Path, mode: u32) -> io::Result<()> {
+        let missing: Vec<_> = path
+            .ancestors()
+            .take_while(|folder| !folder.exists())
+            .collect();
+        for folder in missing.into_iter().rev() {
+            self.made.push((folder.to_owned(), Before::NoFolder));
+        }
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(mode)
+            .create(path)
+    }
+
     /// Moves a folder out of the way, where it is there.
     pub(super) fn set_aside(&mut self, path: &Utf8Path, aside: &Utf8Path) -> io::Result<()> {
         if !path.exists() {
@@ -72,6 +89,8 @@ impl Changes {
         for (path, before) in self.made.into_iter().rev() {
             let undone = match before {
                 Before::Nothing => fs::remove_file(&path),
+                // Only where nothing else is in it by now.
+                Before::NoFolder => fs::remove_dir(&path),
                 Before::File { mode, content } => write_atomically(&path, mode, &content),
                 Before::Link(target) => link_atomically(&path, &target),
                 Before::Moved(aside) => remove_all(&path).and_then(|()| fs::rename(&aside, &path)),
@@ -125,6 +144,10 @@ mod tests {
         changes.write(&new, 0o600, b"after").unwrap();
         changes.link(&link, Utf8Path::new("b")).unwrap();
         changes.set_aside(&state, &aside).unwrap();
+        let (mine, shared) = (root.join("a/b"), root.join("c/d"));
+        changes.make_folder(&mine, 0o700).unwrap();
+        changes.make_folder(&shared, 0o700).unwrap();
+        fs_err::write(root.join("c/other"), "not ours").unwrap();
         assert_eq!(link.read_link_utf8().unwrap(), "b");
         changes.undo();
 
@@ -136,5 +159,7 @@ mod tests {
             "kept"
         );
         assert!(!aside.exists());
+        assert!(!root.join("a").exists());
+        assert!(!shared.exists() && root.join("c/other").exists());
     }
 }

@@ -1,7 +1,6 @@
 //! Files, unit and start of a granted enrolment; undone where any of it fails.
 
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -96,7 +95,9 @@ async fn carry_out(
         (&places.identity(), 0o700),
         (&places.units, 0o755),
     ] {
-        make_folder(folder, mode).map_err(InstallError::Files)?;
+        changes
+            .make_folder(folder, mode)
+            .map_err(InstallError::Files)?;
     }
     for file in crate::config::Identity::files(&places.identity()) {
         changes.remember(&file).map_err(InstallError::Files)?;
@@ -185,13 +186,6 @@ fn agent_folder(enroller: &Enroller) -> Result<String, InstallError> {
         .filter(|name| program == &agents.join(name).join("bin/foundry-agent"))
         .map(ToOwned::to_owned)
         .ok_or_else(|| InstallError::Program(program.clone()))
-}
-
-fn make_folder(path: &Utf8Path, mode: u32) -> io::Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(mode)
-        .create(path)
 }
 
 // === impl Trouble ===

@@ -138,16 +138,16 @@ impl Bed {
     }
 
     fn is_untouched(&self) -> bool {
-        let written = [&self.places.config, &self.places.state, &self.places.units];
-        let files = written
-            .into_iter()
-            .flat_map(|folder| fs::read_dir(folder).into_iter().flatten());
-        // Folders may stay; nothing may be in them but empty ones.
-        let left: Vec<_> = files
-            .flatten()
-            .filter(|entry| entry.path().is_file())
-            .collect();
-        left.is_empty() && !self.places.agents().join("current").exists()
+        let Places {
+            config,
+            state,
+            units,
+            ..
+        } = &self.places;
+        let current = self.places.agents().join("current");
+        [config, state, units, &current]
+            .iter()
+            .all(|path| !path.exists())
     }
 }
 

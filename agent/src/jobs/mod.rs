@@ -8,6 +8,7 @@ mod teardown;
 mod tests;
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +46,7 @@ pub struct Jobs {
     tracker: TaskTracker,
     finished: CancellationToken,
     dismissed: CancellationToken,
+    left: AtomicBool,
 }
 
 // === impl Jobs ===
@@ -60,12 +62,18 @@ impl Jobs {
             tracker: TaskTracker::new(),
             finished: CancellationToken::new(),
             dismissed: CancellationToken::new(),
+            left: AtomicBool::new(false),
         }
     }
 
     /// Fires when the process should end: the host was left, or must be begun anew after leaving failed.
     pub fn finished(&self) -> &CancellationToken {
         &self.finished
+    }
+
+    /// Whether the agent has taken itself off the host: there is nothing left to write to.
+    pub fn has_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
     }
 
     /// The controller let this host go: it will acknowledge nothing any more.
@@ -170,6 +178,7 @@ impl Jobs {
             }
         }
         if result == JobResult::Done {
+            self.left.store(true, Ordering::Relaxed);
             let unit = self.unit.as_deref();
             if let Err(error) = teardown(&self.places, &*self.host.systemd, unit).await {
                 tracing::error!(error = %ErrorChain(&error), "the agent is still on this host");

@@ -72,13 +72,13 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 impl Stamp {
     /// How long ago it was, in milliseconds.
     ///
-    /// Within one boot the calendar does not matter, however it was set since. Across boots there is only the calendar; but
-    /// then it was at least as long ago as this boot is old.
+    /// Within one boot the calendar does not matter, however it was set since. Across boots there is only the calendar; and
+    /// where that says that it is still to come, it is as long ago as this boot is old, at least.
     pub fn age_ms(&self, now: &Self) -> u64 {
         if self.boot_id == now.boot_id {
             now.boot_ms.saturating_sub(self.boot_ms)
         } else {
-            now.wall_ms.saturating_sub(self.wall_ms).max(now.boot_ms)
+            now.wall_ms.checked_sub(self.wall_ms).unwrap_or(now.boot_ms)
         }
     }
 }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn across_boots_the_calendar_counts_but_never_less_than_the_uptime() {
+    fn across_boots_the_calendar_counts_and_where_it_went_back_the_uptime() {
         let then = stamp(10_000, 700_000, "a");
         assert_eq!(then.age_ms(&stamp(90_000, 20_000, "b")), 80_000);
         assert_eq!(then.age_ms(&stamp(5_000, 20_000, "b")), 20_000);

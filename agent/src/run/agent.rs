@@ -165,6 +165,9 @@ impl Agent {
             work_ended
         };
         let ended = timeout(grace, ended).await.unwrap_or(false);
+        if self.jobs.has_left() {
+            return ended;
+        }
         match self.keeper.close(self.times.now()).await {
             Ok(Ok(())) | Err(KeeperGone) => {}
             Ok(Err(error)) => tracing::warn!(error = %ErrorChain(&error), "the ledger is behind"),
