@@ -12,6 +12,7 @@ use foundry_proto::{HostId, Identity};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -111,10 +112,7 @@ impl Door {
         address: Option<SocketAddr>,
         stream: impl FnOnce(TlsStream<T>) -> Stream,
     ) -> Result<(), DoorError> {
-        let tls = tokio::time::timeout(self.deadline, self.handshake(io))
-            .await
-            .map_err(|_| DoorError::Deadline(self.deadline))?
-            .map_err(DoorError::Handshake)?;
+        let tls = self.handshake(io).await?;
         let chain = tls.get_ref().1.peer_certificates().unwrap_or_default();
         let leaf = chain.first().ok_or(DoorError::NoCertificate)?;
         let peer = Peer::of(leaf).map_err(DoorError::Peer)?;
@@ -140,19 +138,29 @@ impl Door {
     }
 
     /// The handshake, with a permit for each stretch of computing but none while the peer is awaited: a storm of
-    /// handshakes leaves the processor to the sessions, and a silent peer holds up nobody.
+    /// handshakes leaves the processor to the sessions, and a silent peer holds up nobody. The deadline is the peer's: our
+    /// own queue does not count.
     async fn handshake<T: AsyncRead + AsyncWrite + Unpin>(
         &self,
         io: T,
-    ) -> io::Result<TlsStream<T>> {
+    ) -> Result<TlsStream<T>, DoorError> {
         let mut accept = std::pin::pin!(self.acceptor.accept(io));
+        let mut patience = self.deadline;
         loop {
-            let permit = self.computing.acquire().await.map_err(io::Error::other)?;
+            let permit = self
+                .computing
+                .acquire()
+                .await
+                .map_err(|_| DoorError::Stopping)?;
             if let Poll::Ready(done) = futures_util::poll!(accept.as_mut()) {
-                return done;
+                return done.map_err(DoorError::Handshake);
             }
             drop(permit);
-            woken().await;
+            let waiting = Instant::now();
+            if !woken(patience).await {
+                return Err(DoorError::Deadline(self.deadline));
+            }
+            patience = patience.saturating_sub(waiting.elapsed());
         }
     }
 
@@ -167,15 +175,19 @@ impl Door {
     }
 }
 
-/// Ends when the task is polled again, which whatever was polled before sees to.
-async fn woken() {
+/// Ends when the task is polled again, which whatever was polled before sees to. `false`: not within this time.
+async fn woken(within: Duration) -> bool {
+    let mut late = std::pin::pin!(tokio::time::sleep(within));
     let mut polled = false;
-    std::future::poll_fn(|_| {
+    std::future::poll_fn(|cx| {
+        if late.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(false);
+        }
         if std::mem::replace(&mut polled, true) {
-            Poll::Ready(())
+            Poll::Ready(true)
         } else {
             Poll::Pending
         }
     })
-    .await;
+    .await
 }

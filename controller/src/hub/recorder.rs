@@ -1,11 +1,15 @@
 //! Group commit: the events of all sessions are stored together, then acknowledged, then published.
+//!
+//! While nothing can be stored, what arrives gathers, up to a bound, and is tried again. A host whose events alone cannot be
+//! stored is given up: its session ends, and it sends them again.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use foundry_proto::HostId;
 use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backend::{Backend, BackendError, HostEvent};
@@ -13,13 +17,13 @@ use super::error::chain;
 use super::event::{Disconnect, HubEvent};
 use super::handle::Shared;
 
-/// The most that is stored at once; and what waits for it.
+/// The most that is stored at once; as much again waits in the channel.
 const GROUP: usize = 1024;
 
 /// A write that takes longer has failed.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Between attempts while nothing can be stored.
+/// Between attempts while something cannot be stored.
 const RETRY: Duration = Duration::from_millis(500);
 
 /// What sessions hand to the recorder.
@@ -35,6 +39,16 @@ pub(super) struct Recorder {
     entries: mpsc::Receiver<Entry>,
     backend: Arc<dyn Backend>,
     published: broadcast::Sender<HubEvent>,
+    /// What is not stored yet, in the order in which it came.
+    waiting: Vec<Waiting>,
+    barriers: Vec<(u64, oneshot::Sender<()>)>,
+    count: u64,
+}
+
+struct Waiting {
+    place: u64,
+    event: HostEvent,
+    session: Arc<Shared>,
 }
 
 // === impl Recorder ===
@@ -45,100 +59,146 @@ impl Recorder {
         published: broadcast::Sender<HubEvent>,
     ) -> (Self, mpsc::Sender<Entry>) {
         let (sender, entries) = mpsc::channel(GROUP);
+        let (waiting, barriers, count) = (Vec::new(), Vec::new(), 0);
         (
             Self {
                 entries,
                 backend,
                 published,
+                waiting,
+                barriers,
+                count,
             },
             sender,
         )
     }
 
-    /// Runs until `stop`; what was handed in by then is stored.
+    /// Runs until `stop`; what was handed in by then is stored, if it can be.
     pub(super) async fn run(mut self, stop: CancellationToken) {
-        let mut group = Vec::new();
-        loop {
+        let mut arrived = Vec::new();
+        let mut retry: Option<Instant> = None;
+        let mut open = true;
+        while open || !self.waiting.is_empty() {
+            let room = GROUP - self.waiting.len();
             tokio::select! {
-                got = self.entries.recv_many(&mut group, GROUP) => if got == 0 { return },
+                biased;
+                () = until(retry) => retry = None,
+                got = self.entries.recv_many(&mut arrived, room), if open && room > 0 => {
+                    open = got > 0;
+                    self.take_in(&mut arrived);
+                }
                 () = stop.cancelled(), if !self.entries.is_closed() => self.entries.close(),
             }
-            let (mut batch, mut sessions, mut barriers) = (Vec::new(), Vec::new(), Vec::new());
-            for entry in group.drain(..) {
-                match entry {
-                    Entry::Event(event, session) => {
-                        batch.push(event);
-                        sessions.push(session);
-                    }
-                    Entry::Barrier(passed) => barriers.push(passed),
+            if retry.is_none() && !self.store().await {
+                retry = Some(Instant::now() + RETRY);
+            }
+            self.answer_barriers();
+        }
+    }
+
+    fn take_in(&mut self, arrived: &mut Vec<Entry>) {
+        for entry in arrived.drain(..) {
+            let place = self.count;
+            self.count += 1;
+            match entry {
+                Entry::Event(event, session) => {
+                    self.waiting.push(Waiting {
+                        place,
+                        event,
+                        session,
+                    });
                 }
-            }
-            if !batch.is_empty() {
-                self.store(batch, sessions).await;
-            }
-            for passed in barriers {
-                let _ = passed.send(());
+                Entry::Barrier(passed) => self.barriers.push((place, passed)),
             }
         }
     }
 
-    /// Stores the batch. A host whose events alone cannot be stored is given up, so that it holds up no other: its session
-    /// ends, and it sends them again.
-    async fn store(&self, mut batch: Vec<HostEvent>, mut sessions: Vec<Arc<Shared>>) {
-        loop {
-            let Err(error) = self.record(&batch).await else {
-                self.publish(batch, sessions);
-                return;
-            };
-            tracing::warn!(events = batch.len(), cause = %chain(&error), "events cannot be stored");
-            let hosts: HashSet<HostId> = batch.iter().map(|event| event.host).collect();
-            let mut failed = HashSet::new();
-            if hosts.len() > 1 {
-                for host in &hosts {
-                    let own: Vec<usize> = (0..batch.len())
-                        .filter(|index| batch[*index].host == *host)
-                        .collect();
-                    let events: Vec<HostEvent> =
-                        own.iter().map(|index| batch[*index].clone()).collect();
-                    if self.record(&events).await.is_ok() {
-                        self.publish(events, own.iter().map(|at| sessions[*at].clone()).collect());
-                    } else {
-                        failed.insert(*host);
-                    }
-                }
-                let all_failed = failed.len() == hosts.len();
-                let mut left = Vec::new();
-                for (event, session) in batch.into_iter().zip(sessions) {
-                    if all_failed {
-                        left.push((event, session));
-                    } else if failed.contains(&event.host) {
-                        session.end(Disconnect::NotStored);
-                    }
-                }
-                (batch, sessions) = left.into_iter().unzip();
-                if batch.is_empty() {
-                    return;
-                }
-            }
-            if sessions.iter().all(|session| session.is_ended()) {
-                // Nobody waits for an acknowledgement any more; the agents send them again.
-                return;
-            }
-            tokio::time::sleep(RETRY).await;
+    /// Everything that came before a barrier was settled: its session may go on.
+    fn answer_barriers(&mut self) {
+        let settled = self
+            .waiting
+            .first()
+            .map_or(u64::MAX, |waiting| waiting.place);
+        for (_, passed) in self.barriers.extract_if(.., |(place, _)| *place < settled) {
+            let _ = passed.send(());
         }
     }
 
-    async fn record(&self, batch: &[HostEvent]) -> Result<(), BackendError> {
-        tokio::time::timeout(DEADLINE, self.backend.record(batch))
-            .await
-            .unwrap_or_else(|late| Err(BackendError::new("store events in time", late)))
+    /// Stores what waits. `false`: some of it waits on.
+    async fn store(&mut self) -> bool {
+        let waiting = std::mem::take(&mut self.waiting);
+        let Err((error, waiting)) = self.record(waiting).await else {
+            return true;
+        };
+        tracing::warn!(events = waiting.len(), cause = %chain(&error), "events cannot be stored");
+        let hosts: BTreeSet<HostId> = waiting.iter().map(|waiting| waiting.event.host).collect();
+        if hosts.len() > 1 {
+            self.store_apart(waiting, hosts.len()).await;
+        } else if waiting.len() >= GROUP {
+            give_up(waiting);
+        } else {
+            self.waiting = waiting;
+        }
+        // Of a session that has ended nobody waits for an acknowledgement; the agent sends the events again.
+        self.waiting.retain(|waiting| !waiting.session.is_ended());
+        self.waiting.is_empty()
     }
 
-    fn publish(&self, batch: Vec<HostEvent>, sessions: Vec<Arc<Shared>>) {
-        for (HostEvent { host, event, .. }, session) in batch.into_iter().zip(sessions) {
+    /// Each host's events by themselves: where only some cannot be stored, it is not the store's fault.
+    async fn store_apart(&mut self, mut waiting: Vec<Waiting>, hosts: usize) {
+        let mut failed = Vec::new();
+        while let Some(host) = waiting.first().map(|waiting| waiting.event.host) {
+            let (own, others) = waiting.into_iter().partition(|one| one.event.host == host);
+            waiting = others;
+            if let Err((_, own)) = self.record(own).await {
+                failed.push(own);
+            }
+        }
+        if failed.len() < hosts {
+            failed.into_iter().for_each(give_up);
+        } else {
+            self.waiting = failed.into_iter().flatten().collect();
+            self.waiting.sort_by_key(|waiting| waiting.place);
+        }
+    }
+
+    /// Stores, acknowledges and publishes these events, or gives them back.
+    async fn record(&self, waiting: Vec<Waiting>) -> Result<(), (BackendError, Vec<Waiting>)> {
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let batch: Vec<HostEvent> = waiting
+            .iter()
+            .map(|waiting| waiting.event.clone())
+            .collect();
+        let stored = tokio::time::timeout(DEADLINE, self.backend.record(&batch)).await;
+        let late = |late| Err(BackendError::new("store events in time", late));
+        if let Err(error) = stored.unwrap_or_else(late) {
+            return Err((error, waiting));
+        }
+        for Waiting {
+            event: HostEvent { host, event, .. },
+            session,
+            ..
+        } in waiting
+        {
             session.recorded(event.number);
             // Nobody listening is no failure.
             let _ = self.published.send(HubEvent::Event { host, event });
         }
+        Ok(())
+    }
+}
+
+fn give_up(waiting: Vec<Waiting>) {
+    waiting
+        .iter()
+        .for_each(|waiting| waiting.session.end(Disconnect::NotStored));
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }

@@ -115,7 +115,7 @@ impl Hub {
         backend: Arc<dyn Backend>,
         stop: CancellationToken,
     ) -> Result<Self, HubError> {
-        let tls = tls::server_config(credentials, clock).map_err(HubError::Tls)?;
+        let tls = tls::server_config(credentials, Arc::clone(&clock)).map_err(HubError::Tls)?;
         let listener = listen::bind(&settings.listen)?;
         let listened = |source| HubError::Listen {
             listen: settings.listen.clone(),
@@ -131,6 +131,7 @@ impl Hub {
         let inner = Arc::new(Inner {
             settings,
             admission,
+            clock,
             backend,
             registry: Registry::default(),
             recorder: entries,

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use foundry_link::tls::Clock;
 use foundry_proto::HostId;
 use foundry_proto::agent::v1::controller_server::Controller;
 use foundry_proto::agent::v1::{
@@ -33,6 +34,8 @@ const OUTBOUND: usize = 4;
 pub(super) struct Inner {
     pub(super) settings: Settings,
     pub(super) admission: Admission,
+    /// What certificates are judged by.
+    pub(super) clock: Arc<Clock>,
     pub(super) backend: Arc<dyn Backend>,
     pub(super) registry: Registry,
     pub(super) recorder: mpsc::Sender<Entry>,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foundry_link::pki::HOST_RENEW_AFTER;
 use foundry_link::session::controller::{Session, Start};
 use foundry_proto::HostId;
 use foundry_proto::agent::v1::{AgentMessage, Assign};
@@ -124,6 +125,8 @@ async fn begin(
     let epoch = Instant::now();
     let mut welcome = hub.backend.welcome(host);
     hub.settings.fill(&mut welcome);
+    let age = hub.clock.now().duration_since(caller.peer.issued());
+    welcome.renew_certificate |= age.is_ok_and(|age| age > HOST_RENEW_AFTER);
     let mut machine = Session::open(Duration::ZERO, &hello, recorded, welcome).map_err(refused)?;
     for (assign, verdict) in machine.desired(desired) {
         let (name, revision) = (assign.name, assign.revision);

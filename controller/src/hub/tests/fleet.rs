@@ -50,6 +50,8 @@ pub(super) struct Store {
     pub(super) artifacts: Mutex<HashMap<(HostId, Digest), Utf8PathBuf>>,
     /// Events cannot be stored while this is set.
     pub(super) full: Mutex<bool>,
+    /// Nor can this host's ever.
+    pub(super) cursed: Mutex<Option<HostId>>,
 }
 
 /// An enrolled host, as it dials.
@@ -120,14 +122,15 @@ impl Fleet {
 
     /// This host with this key and a new certificate.
     pub(super) fn certified(&self, id: HostId, key: &HostKey) -> Host {
+        self.certified_at(id, key, SystemTime::now())
+    }
+
+    /// This host with this key and a certificate made then.
+    pub(super) fn certified_at(&self, id: HostId, key: &HostKey, then: SystemTime) -> Host {
         let public = HostPublicKey::from_csr(&key.csr_der().unwrap()).unwrap();
-        let chain = self
-            .ca
-            .issue_host(&public, &self.id, id, SystemTime::now())
-            .unwrap();
+        let chain = self.ca.issue_host(&public, &self.id, id, then).unwrap();
         let trusted = vec![self.ca.certificate_der().clone()];
-        let key = key.private_key_der();
-        let credentials = credentials(chain, key, trusted, &self.id);
+        let credentials = credentials(chain, key.private_key_der(), trusted, &self.id);
         self.dialling(id, Arc::new(credentials))
     }
 
@@ -281,6 +284,10 @@ impl Backend for Store {
     async fn record(&self, batch: &[HostEvent]) -> Result<(), BackendError> {
         if *self.full.lock().unwrap() {
             return Err(BackendError::message("the disk is full"));
+        }
+        let cursed = *self.cursed.lock().unwrap();
+        if batch.iter().any(|event| Some(event.host) == cursed) {
+            return Err(BackendError::message("a row that cannot be"));
         }
         self.events.lock().unwrap().extend_from_slice(batch);
         Ok(())

@@ -92,10 +92,13 @@ async fn a_client_without_a_certificate_ends_in_the_handshake() {
 async fn another_fleets_authority_is_not_trusted() {
     let fleet = Fleet::start().await;
     let now = SystemTime::now();
-    let other = CertificateAuthority::generate(Authority::Fleet, &fleet.id, now).unwrap();
+    let other = FleetId::generate("other");
+    let other = CertificateAuthority::generate(Authority::Fleet, &other, now).unwrap();
     let error = is_refused(&forged(&fleet, &other, now)).await;
     assert!(error.to_string().contains("UnknownCA"), "{error}");
-    refused_by_then(&fleet, 1).await;
+    let namesake = CertificateAuthority::generate(Authority::Fleet, &fleet.id, now).unwrap();
+    is_refused(&forged(&fleet, &namesake, now)).await;
+    refused_by_then(&fleet, 2).await;
 }
 
 #[tokio::test]

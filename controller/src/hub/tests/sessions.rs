@@ -153,6 +153,44 @@ async fn what_cannot_be_stored_is_not_acknowledged_and_the_session_lives() {
 }
 
 #[tokio::test]
+async fn a_host_whose_events_cannot_be_stored_holds_up_no_other() {
+    let fleet = Fleet::start().await;
+    let (cursed, fine) = (fleet.host(), fleet.host());
+    *fleet.backend.cursed.lock().unwrap() = Some(cursed.id);
+    let (mut bad, _) = cursed.open(hello("boot", 1)).await;
+    let (mut good, _) = fine.open(hello("boot", 1)).await;
+    bad.send(Body::Event(outcome(1))).await;
+    nothing_more(&mut bad).await;
+    good.send(Body::Event(outcome(1))).await;
+    let Order::Ack(ack) = good.next().await else {
+        panic!("no ack")
+    };
+    assert_eq!(ack.through, 1);
+    assert_eq!(reason(&bad.end().await.unwrap_err()), Refusal::Busy);
+    let (mut again, welcome) = cursed.open(hello("boot", 1)).await;
+    assert_eq!(welcome.recorded_through, 0);
+    *fleet.backend.cursed.lock().unwrap() = None;
+    again.send(Body::Event(outcome(1))).await;
+    let Order::Ack(ack) = again.next().await else {
+        panic!("no ack")
+    };
+    assert_eq!(ack.through, 1);
+}
+
+#[tokio::test]
+async fn an_old_certificate_is_to_be_renewed() {
+    let fleet = Fleet::start().await;
+    let (_, welcome) = fleet.host().open(hello("boot", 1)).await;
+    assert!(!welcome.renew_certificate);
+    let week = std::time::SystemTime::now() - 8 * Duration::from_secs(24 * 3600);
+    let key = foundry_link::pki::HostKey::generate().unwrap();
+    let host = fleet.certified_at(foundry_proto::HostId::generate(), &key, week);
+    fleet.admit(&host, 1);
+    let (_, welcome) = host.open(hello("boot", 1)).await;
+    assert!(welcome.renew_certificate);
+}
+
+#[tokio::test]
 async fn an_observe_is_answered_by_its_own_reply() {
     let fleet = Fleet::start().await;
     let host = fleet.host();
