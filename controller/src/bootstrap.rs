@@ -5,6 +5,7 @@
 //!    └ enrol ── one host: what to answer to what the far side says
 //!        ├ channel ── the ssh child: three pipes, deadlines
 //!        │    └ dialogue ── what the bytes mean (no I/O; tested with recorded transcripts)
+//!        ├ verdict ── what the host's words come to
 //!        ├ agents ── which binary for which architecture
 //!        └ operator API ── Enrol, AwaitHost
 //! ```
@@ -27,6 +28,7 @@ mod rounds;
 mod script;
 mod settings;
 mod ssh;
+mod verdict;
 
 pub use cause::Cause;
 pub use detached::{DetachError, detach, for_run};

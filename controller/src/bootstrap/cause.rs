@@ -114,6 +114,8 @@ pub enum Cause {
     },
     /// The agent was started, and its session did not come up.
     NoSession {
+        /// How it was missed.
+        why: String,
         /// The end of its journal.
         journal: String,
     },
@@ -161,7 +163,7 @@ impl Cause {
             Self::Refused => "is sshd running there, on this port?".to_owned(),
             Self::TimedOut | Self::NoRoute => "is the host up, and the network between?".to_owned(),
             Self::KeyRefused { .. } => {
-                format!("try the login: `ssh {host}`; with a password or a passphrase, run `foundry host bootstrap {host}` on a terminal")
+                format!("try the login with plain ssh; where it asks for something, run `foundry host bootstrap {host}` on a terminal")
             }
             Self::HostKeyUnknown => {
                 format!("run `foundry host bootstrap {host}` on a terminal, or trust it: `--accept-new-host-keys`")
@@ -264,14 +266,16 @@ impl fmt::Display for Cause {
                 f.write_str("the agent's enrolment ended without a word")
             }
             Self::AgentEnded { said } => write!(f, "the agent's enrolment failed: {said}"),
-            Self::NoSession { journal } if journal.is_empty() => {
-                f.write_str("the agent was started, but its session did not come up")
-            }
-            Self::NoSession { journal } => {
+            Self::NoSession { why, journal } => {
                 write!(
                     f,
-                    "the agent was started, but its session did not come up; its journal ends:\n{journal}"
-                )
+                    "the agent was started, but its session did not come up: {why}"
+                )?;
+                if journal.is_empty() {
+                    Ok(())
+                } else {
+                    write!(f, "\n{journal}")
+                }
             }
             Self::Protocol(what) => write!(f, "the host's side does not make sense: {what}"),
             Self::Silent { at, seconds } => {

@@ -5,10 +5,11 @@ use futures_util::stream;
 
 use super::cause::Cause;
 use super::channel::Channel;
-use super::enrol::{clock_offset, greet, refuse_unsupported};
+use super::enrol::greet;
 use super::order::Target;
 use super::settings::Settings;
 use super::ssh::{Mode, UnknownKeys};
+use super::verdict::{clock_offset, refuse_unsupported};
 
 /// How many at a time.
 const PARALLEL: usize = 16;

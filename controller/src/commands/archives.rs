@@ -72,6 +72,21 @@ pub(super) fn describe(
     Ok(archives)
 }
 
+/// Every archive that the file names, unread: for plans that put nothing on hosts and only want each to be named.
+pub(super) fn named(file: &StackFile) -> Vec<wire::Archive> {
+    let named = file
+        .stack
+        .services
+        .iter()
+        .filter_map(|service| service.image_archive.clone());
+    let archive = |path| wire::Archive {
+        path,
+        digest: Digest::of(b"").to_bytes(),
+        ..Default::default()
+    };
+    named.map(archive).collect()
+}
+
 /// Names the line of the file that names the archive.
 fn unreadable(file: &StackFile, name: &str, cause: contents::ContentsError) -> CliError {
     let lines = file.source.lines().enumerate();

@@ -4,6 +4,7 @@ use foundry_proto::FleetId;
 use foundry_proto::operator::v1 as wire;
 use foundry_spec::{FleetName, edit};
 
+use super::archives;
 use super::stackfile::StackFile;
 use crate::api::client::{Client, Start, connect, refusal};
 use crate::cli::{CliError, Context};
@@ -74,16 +75,40 @@ pub(super) async fn controller(
 
 /// Refuses to enrol hosts with a controller that no agent could dial.
 pub(super) async fn refuse_deaf(client: &mut Client) -> Result<(), CliError> {
-    let info = client.get_info(wire::GetInfoRequest {}).await;
-    let info = info.map_err(|status| refusal(&status))?.into_inner();
+    let info = info(client).await?;
     if info.listen_error.is_empty() {
         return Ok(());
     }
-    Err(CliError::because(
-        "the controller does not listen for agents",
-        info.listen_error,
-    )
-    .hint("set another address: `controller.listen` in stack.yaml, then `foundry controller stop`"))
+    let what = "the controller does not listen for agents";
+    Err(CliError::because(what, info.listen_error)
+        .hint("free that port, or set another address: `controller.listen` in stack.yaml"))
+}
+
+/// A controller that has no hosts yet moves to where the file says that it listens: a plan makes it do so.
+pub(super) async fn listen_as_declared(
+    client: &mut Client,
+    file: &StackFile,
+) -> Result<(), CliError> {
+    let info = info(client).await?;
+    if info.hosts > 0 || info.listen == file.stack.controller.listen.to_string() {
+        return Ok(());
+    }
+    let request = wire::PlanRequest {
+        spec: file.source.clone().into(),
+        archives: archives::named(file),
+        goal: wire::Goal::Install.into(),
+        ..Default::default()
+    };
+    client
+        .plan(request)
+        .await
+        .map(drop)
+        .map_err(|status| refusal(&status))
+}
+
+async fn info(client: &mut Client) -> Result<wire::Info, CliError> {
+    let info = client.get_info(wire::GetInfoRequest {}).await;
+    Ok(info.map_err(|status| refusal(&status))?.into_inner())
 }
 
 fn refused(error: StateError) -> CliError {

@@ -61,7 +61,7 @@ impl Printer {
     /// Prints one state of a stream of whole documents.
     pub fn state(&self, document: &impl Document) {
         let text = match self.settings.format {
-            Format::Table if self.settings.color_out => {
+            Format::Table if self.settings.redraw => {
                 format!("\u{1b}[H\u{1b}[2J{}", self.draw(|page| document.draw(page)))
             }
             Format::Table => format!("{}\n", self.draw(|page| document.draw(page))),

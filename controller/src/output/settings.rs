@@ -23,6 +23,8 @@ pub struct Settings {
     pub live: bool,
     /// Somebody can be asked: standard input and standard error are a terminal.
     pub can_ask: bool,
+    /// Standard output is a terminal: a newer state may take the place of an older one.
+    pub redraw: bool,
     /// Columns of the terminal.
     pub width: usize,
 }
@@ -47,6 +49,7 @@ impl Settings {
             verbose: global.verbose,
             live: err && !global.quiet,
             can_ask: err && std::io::stdin().is_terminal(),
+            redraw: out,
             width: width(environment),
         }
     }
@@ -62,6 +65,7 @@ impl Settings {
             verbose: false,
             live: false,
             can_ask: false,
+            redraw: false,
             width: width(environment),
         }
     }

@@ -38,6 +38,7 @@ pub(super) fn run(context: &Context, options: &Bootstrap) -> Result<Exit, CliErr
     }
     let document = runtime::block_on(async {
         let mut client = fleet::controller(context, &file, &paths).await?;
+        fleet::listen_as_declared(&mut client, &file).await?;
         fleet::refuse_deaf(&mut client).await?;
         let settings = Settings::of(&context.environment);
         tokio::select! {

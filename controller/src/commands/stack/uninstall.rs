@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use foundry_proto::Digest;
 use foundry_proto::operator::v1 as wire;
 
 use super::super::stackfile::StackFile;
-use super::super::{fleet, status};
+use super::super::{archives, fleet, status};
 use super::plan::ask;
 use super::{follow, install, selection};
 use crate::cli::args::Uninstall;
@@ -25,7 +24,7 @@ pub(super) fn run(context: &Context, options: &Uninstall) -> Result<Exit, CliErr
         let request = wire::PlanRequest {
             spec: file.source.clone().into(),
             selection: Some(selection(&options.selecting)),
-            archives: named_archives(&file),
+            archives: archives::named(&file),
             goal: wire::Goal::Remove.into(),
             purge: options.purge,
             patience_ms: status::PATIENCE_MS,
@@ -56,21 +55,6 @@ pub(super) fn run(context: &Context, options: &Uninstall) -> Result<Exit, CliErr
         let run = run.await?;
         follow::to_the_end(context, &mut client, &run).await
     })
-}
-
-/// What is taken away needs no archive, so none is read: a plan only wants each to be named.
-fn named_archives(file: &StackFile) -> Vec<wire::Archive> {
-    let named = file
-        .stack
-        .services
-        .iter()
-        .filter_map(|service| service.image_archive.clone());
-    let archive = |path| wire::Archive {
-        path,
-        digest: Digest::of(b"").to_bytes(),
-        ..Default::default()
-    };
-    named.map(archive).collect()
 }
 
 /// Deleting data takes the fleet's full name, all else the cluster's.

@@ -1,7 +1,7 @@
 //! `stack validate`: the file, what depends on what, the virtual IP, and whether each host can be reached. Changes and
 //! enrols nothing.
 
-use super::super::stackfile::StackFile;
+use super::super::stackfile::{self, StackFile};
 use super::super::{archives, fleet};
 use super::draft;
 use crate::bootstrap::{self, Settings, Target};
@@ -10,7 +10,7 @@ use crate::cli::{CliError, Context, Exit, runtime};
 use crate::output::json::config::{CheckDocument, ValidDocument};
 
 pub(super) fn run(context: &Context) -> Result<Exit, CliError> {
-    let file = StackFile::load(context)?;
+    let file = StackFile::read(stackfile::locate(context)?)?;
     let fleet = fleet::of_file(context, &file)?;
     let archives = archives::describe(context, &file, fleet.as_ref())?;
     let plan = draft::plan(&file, &Selecting::default(), &archives)?;
@@ -62,7 +62,7 @@ pub(super) fn run(context: &Context) -> Result<Exit, CliError> {
     context.printer.document(&ValidDocument {
         file: file.path.to_string(),
         valid,
-        warnings: Vec::new(),
+        warnings: file.warnings,
         checks,
     });
     Ok(if valid { Exit::Done } else { Exit::Failed })
