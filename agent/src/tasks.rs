@@ -20,6 +20,7 @@ mod kinds;
 mod observe;
 mod package;
 mod purge;
+mod runtime;
 mod service;
 mod settle;
 #[cfg(test)]

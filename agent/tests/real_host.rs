@@ -1,6 +1,7 @@
 //! Tasks on the real host that the test runs on. It makes and removes units, files and containers, so it runs only where
 //! `FOUNDRY_TEST_REAL_HOST=1` says that it may: as root on a host that is there for it. `FOUNDRY_TEST_IMAGE` is an archive
-//! of the `whoami` image, named [`IMAGE`]; without it, services are left out.
+//! of the `whoami` image, named [`IMAGE`]; without it, services are left out. `FOUNDRY_TEST_PACKAGE` is a package that may
+//! be installed. With `FOUNDRY_TEST_LEAVE` the service is left there, so that a reboot can be tried.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use foundry_host::systemd::{ActiveState, UnitVerb};
 use foundry_proto::agent::v1::task::Kind;
 use foundry_proto::agent::v1::{
     Action, ArtifactRef, ContainerService, EnvVar, HealthCheck, HealthReport, Image, Limits,
-    PortMapping, Switch, Task, Unit, Volume, health_check, image,
+    Package, PortMapping, Switch, Task, Unit, Volume, health_check, image,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -262,6 +263,9 @@ async fn services_run_are_changed_and_removed() {
         .await
         .unwrap();
     assert!(!again.changed);
+    if std::env::var("FOUNDRY_TEST_LEAVE").is_ok() {
+        return;
+    }
     let answer = get("/").await;
     assert!(answer.contains("100% $HOME \"q\" ;"), "{answer}");
     let answer = get("/env/GREETING").await;
@@ -392,4 +396,39 @@ async fn a_foreign_container_of_the_name_is_left_alone() {
         .unwrap();
     assert!(it.running);
     runtime.remove(&it.id).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_is_installed_once() {
+    let Ok(name) = std::env::var("FOUNDRY_TEST_PACKAGE") else {
+        return;
+    };
+    if !may_run() {
+        return;
+    }
+    let cx = context();
+    let package = |absent| {
+        let names = vec!["no-such-package".to_owned(), name.clone()];
+        task("package", Kind::Package(Package { names, absent }))
+    };
+    println!(
+        "{:?} {:?}",
+        cx.host.packages.manager().await,
+        cx.host.runtimes.installed().await
+    );
+    apply(&cx, &package(true), None, &[]).await.unwrap();
+    assert_eq!(
+        timed("observe", action(&cx, &package(false))).await,
+        Action::Create
+    );
+    timed("install", apply(&cx, &package(false), None, &[]))
+        .await
+        .unwrap();
+    assert_eq!(
+        timed("observe", action(&cx, &package(false))).await,
+        Action::Unchanged
+    );
+    let kept = remove(&cx, &package(false), true).await.unwrap().kept;
+    assert_eq!(kept, [format!("package {name}")]);
+    println!("{:?}", cx.host.runtimes.installed().await);
 }

@@ -226,6 +226,8 @@ impl UnitState {
             ActiveState::Activating if self.sub == "auto-restart" => {
                 format!("waiting for its restart{cause}")
             }
+            // Its process is gone, and what follows a stop is still at work.
+            ActiveState::Deactivating if !cause.is_empty() => format!("ended{cause}"),
             ActiveState::Inactive
             | ActiveState::Activating
             | ActiveState::Active

@@ -32,18 +32,19 @@ pub async fn apply(
     previous: Option<&Task>,
     changed_before: &[String],
 ) -> Result<Applied, TaskError> {
+    let difference = kinds::difference(cx, task, changed_before).await?;
+    if let Difference::Blocked(text) = difference {
+        return Err(TaskError::Blocked(text));
+    }
     if let Some(moved) = previous.filter(|previous| !kinds::same_thing(task, previous)) {
         kinds::undo(cx, moved, false).await?;
     }
-    let diff = match kinds::difference(cx, task, changed_before).await? {
-        Difference::None => {
-            kinds::confirm(cx, task).await?;
-            return Ok(Applied::default());
-        }
-        Difference::Blocked(text) => return Err(TaskError::Blocked(text)),
-        // Applying says best what is wrong: it may open Podman's socket, for one.
-        Difference::Waiting(text) | Difference::Change { text, .. } => text,
-    };
+    if difference == Difference::None {
+        kinds::confirm(cx, task).await?;
+        return Ok(Applied::default());
+    }
+    // A difference that waits for something is tried: applying says best what is missing, and may bring it.
+    let diff = difference.text().to_owned();
     if cx.cancel.is_cancelled() {
         return Err(TaskError::Cancelled);
     }

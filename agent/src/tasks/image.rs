@@ -6,18 +6,15 @@ use foundry_proto::agent::v1::Image;
 use foundry_proto::agent::v1::image::Source;
 
 use super::difference::Difference;
-use super::{Context, Removed, TaskError};
+use super::{Context, Removed, TaskError, runtime};
 
 pub(super) async fn observe(cx: &Context, task: &Image) -> Result<Difference, TaskError> {
     if task.reference.is_empty() {
         return Err(TaskError::Invalid("an image without a name".to_owned()));
     }
-    let runtime = match cx.host.runtimes.chosen().await {
+    let runtime = match runtime::chosen(cx, &task.reference).await? {
         Ok(runtime) => runtime,
-        Err(error @ ContainersError::None { .. }) => {
-            return Ok(Difference::Waiting(error.to_string()));
-        }
-        Err(error) => return Err(error.into()),
+        Err(missing) => return Ok(missing),
     };
     let found = runtime.image(&task.reference).await?;
     Ok(diff(task, found.as_ref()))

@@ -17,11 +17,10 @@ mod ports;
 mod settings;
 mod unit_text;
 
-use foundry_host::containers::ContainersError;
 use foundry_proto::agent::v1::ContainerService;
 
 use super::difference::Difference;
-use super::{Context, TaskError, settle};
+use super::{Context, TaskError, runtime, settle};
 use settings::Settings;
 
 pub(super) use carry::{apply, remove};
@@ -31,12 +30,9 @@ pub(super) async fn observe(
     task: &ContainerService,
 ) -> Result<Difference, TaskError> {
     let settings = Settings::read(&cx.fleet, task)?;
-    let runtime = match cx.host.runtimes.chosen().await {
+    let runtime = match runtime::chosen(cx, &settings.stem).await? {
         Ok(runtime) => runtime,
-        Err(error @ ContainersError::None { .. }) => {
-            return Ok(Difference::Waiting(error.to_string()));
-        }
-        Err(error) => return Err(error.into()),
+        Err(missing) => return Ok(missing),
     };
     let Some(program) = runtime.info().cli.clone() else {
         let kind = runtime.info().kind;

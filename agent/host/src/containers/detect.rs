@@ -207,5 +207,9 @@ fn trouble(socket: &str, error: &bollard::errors::Error) -> String {
     while let Some(source) = cause.source() {
         cause = source;
     }
+    let cause = match cause.downcast_ref::<std::io::Error>() {
+        Some(error) => error.kind().to_string(),
+        None => cause.to_string(),
+    };
     format!("does not answer at {socket}: {cause}")
 }

@@ -83,6 +83,13 @@ pub(super) async fn last_lines(
         .filter_map(|line| serde_json::from_str(line).ok())
         .collect();
     let mut said = last_words(&entries);
+    // systemd names the unit before each of its lines.
+    let prefix = format!("{unit}: ");
+    for line in &mut said {
+        if let Some(rest) = line.strip_prefix(&prefix) {
+            *line = rest.to_owned();
+        }
+    }
     let skipped = said
         .len()
         .saturating_sub(usize::try_from(lines).unwrap_or(usize::MAX));
