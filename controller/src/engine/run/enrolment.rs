@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::super::Engine;
 use super::Active;
-use super::execute::StepEnd;
+use super::step::StepEnd;
 
 /// What is reported of the enrolments of one run.
 #[derive(Default)]

@@ -1,6 +1,7 @@
 //! Runs: one execution of a plan, which belongs to the engine and not to who asked for it.
 //!
-//! One task per run walks the plan's steps (`execute`); each step under way is a task of its own (`apply`, `enrolment`).
+//! One task per run walks the plan's steps (`execute`, in the order of `walk`); each step under way is a task of its own
+//! (`apply`, `enrolment`).
 //! What happens is appended to the run's log in the store and told to whoever watches (`journal`); only progress is not
 //! stored. A lease keeps other runs away. A run that is found under way when the engine starts was interrupted: hosts finish
 //! what they had accepted, and running again goes on from there.
@@ -8,8 +9,15 @@
 mod apply;
 mod enrolment;
 mod execute;
+mod healthy;
 mod journal;
+mod progress;
+mod questions;
 mod registry;
+mod settle;
+mod step;
+mod unshown;
+mod walk;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +65,7 @@ struct Active {
     /// Steps under way end too.
     leave: CancellationToken,
     enrolments: enrolment::Enrolments,
-    question: execute::Questions,
+    question: questions::Questions,
 }
 
 // === impl Timing ===
@@ -159,7 +167,7 @@ impl Engine {
             cancel: CancellationToken::new(),
             leave: CancellationToken::new(),
             enrolments: enrolment::Enrolments::default(),
-            question: execute::Questions::default(),
+            question: questions::Questions::default(),
         });
         self.inner
             .runs

@@ -287,8 +287,10 @@ mod tests {
             healthy,
             ..HoldingRecord::default()
         };
-        let mut view = HostView::default();
-        view.seen_ms = NOW - 5000;
+        let mut view = HostView {
+            seen_ms: NOW - 5000,
+            ..HostView::default()
+        };
         view.holdings
             .insert("service/web".parse().unwrap(), holding);
         view
