@@ -704,3 +704,54 @@ async fn jobs_of_other_kinds_are_answered() {
     assert_eq!(outcome.message, "not supported by this agent");
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn wherever_the_agent_is_killed_each_revision_ends_once() {
+    for cut in 0..40 {
+        let bed = Bed::new();
+        let agent = bed.start().await;
+        let first = assign("zot", 1, vec![doing("a"), doing("b")]);
+        let second = assign("zot", 2, vec![doing("b"), doing("c")]);
+        tokio::select! {
+            biased;
+            () = async {
+                for _ in 0..cut * cut * 10 {
+                    tokio::task::yield_now().await;
+                }
+            } => {}
+            () = async {
+                agent.executor.assign(first.clone()).await;
+                agent.executor.assign(second.clone()).await;
+                std::future::pending::<()>().await;
+            } => {}
+        }
+        agent.kill().await;
+
+        // The controller sends again what the agent does not hold.
+        let mut agent = bed.start().await;
+        agent.executor.assign(first).await;
+        agent.executor.assign(second).await;
+        while agent.outcome().await.0 != 2 {}
+        let mut outcomes: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        let mut accepted = BTreeSet::new();
+        for event in agent.executor.unacknowledged(0, 1000).await {
+            match event.body {
+                Some(Body::Outcome(_)) => {
+                    outcomes
+                        .entry(event.revision)
+                        .or_default()
+                        .push(event.number);
+                }
+                Some(Body::Accepted(_)) => assert!(accepted.insert(event.revision), "cut {cut}"),
+                Some(_) | None => {}
+            }
+        }
+        let ended: BTreeSet<u64> = outcomes.keys().copied().collect();
+        assert_eq!(ended, accepted, "cut {cut}");
+        assert!(
+            outcomes.values().all(|numbers| numbers.len() == 1),
+            "cut {cut}: {outcomes:?}"
+        );
+        agent.stop().await;
+    }
+}

@@ -397,3 +397,32 @@ fn what_may_be_on_the_host_is_undone_newest_first() {
     assert_eq!(left, ["c", "b"]);
     assert_eq!((record.begun, record.failures), (2, 0));
 }
+
+#[test]
+fn an_outcome_that_the_disk_does_not_take_is_told_and_written_later() {
+    let folder = Folder::new();
+    let mut ledger = folder.open();
+    accept(&mut ledger, "zot", 1);
+    // A folder in its place: the file cannot be replaced.
+    let path = folder.file("zot.assignment");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir_all(path.join("in the way")).unwrap();
+    let mut record = ledger.record("zot").cloned().unwrap();
+    let outcome = Outcome {
+        phase: Phase::Achieved.into(),
+        ..Outcome::default()
+    };
+    let body = record.conclude(1, outcome, &now()).unwrap();
+    assert!(ledger.note(record.clone(), &now()).is_err());
+    ledger.commit_anyway(record, vec![(1, body)], &now());
+    assert_eq!(ledger.record("zot").unwrap().phase(), Phase::Achieved);
+    assert_eq!(waiting(&ledger).len(), 2);
+    assert!(ledger.catch_up(&now()).is_err());
+
+    fs::remove_dir_all(&path).unwrap();
+    ledger.catch_up(&now()).unwrap();
+    drop(ledger);
+    let ledger = folder.open();
+    assert_eq!(ledger.record("zot").unwrap().phase(), Phase::Achieved);
+    assert_eq!(waiting(&ledger).len(), 2);
+}
