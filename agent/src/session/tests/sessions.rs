@@ -494,7 +494,7 @@ async fn a_new_certificate_brings_the_agent_back_with_it() {
         .until(|status| matches!(status.state, State::Open { .. }))
         .await;
     publish.send(fleet.host()).unwrap();
-    fleet.session(store("s")).await;
+    let _second = fleet.session(store("s")).await;
     assert_eq!(first.received().await, None);
     assert_eq!(
         running.until(|status| status.sessions == 2).await.sessions,
@@ -507,10 +507,7 @@ async fn a_new_certificate_brings_the_agent_back_with_it() {
 async fn addresses_from_the_controller_are_dialled_from_then_on() {
     let mut fleet = Fleet::start();
     let (dialer, _publish) = fleet.dialer();
-    let address = dialer.addresses[0].clone();
-    let running = Running::start(dialer, 0);
-    let elsewhere = format!("127.0.0.1:{}", fleet.address.port());
-    assert_eq!(address, elsewhere);
+    let mut running = Running::start(dialer, 0);
     let addresses = vec![
         "127.0.0.1:1".to_owned(),
         format!("localhost:{}", fleet.address.port()),
@@ -522,8 +519,7 @@ async fn addresses_from_the_controller_are_dialled_from_then_on() {
         })
         .await;
     call.end(Status::unavailable("the controller stops")).await;
-    fleet.session(store("s")).await;
-    let mut running = running;
+    let _call = fleet.session(store("s")).await;
     let status = running.until(|status| status.sessions == 2).await;
     let State::Open { address } = status.state else {
         panic!("{status:?}")
