@@ -56,6 +56,7 @@ pub async fn run(
         seen: Instant::now(),
         backoff: Backoff::new(Policy::default()),
         refill: None,
+        noted: String::new(),
     };
     driver.run(stop).await;
 }
@@ -73,6 +74,8 @@ struct Driver {
     backoff: Backoff,
     /// Events on their way from the ledger.
     refill: Option<BoxFuture<'static, (Vec<Event>, usize)>>,
+    /// Why there is no session, as it was last logged: the same again is no news.
+    noted: String,
 }
 
 /// A call that the controller took.
@@ -211,6 +214,7 @@ impl Driver {
         match &instruction {
             Some(Instruction::Welcome(welcome)) => {
                 tracing::info!(%address, "the session is open");
+                self.noted.clear();
                 self.backoff.reset();
                 self.settle(welcome);
                 self.status.send_modify(|status| {
@@ -296,9 +300,14 @@ impl Driver {
         }
     }
 
-    fn note(&self, ended: &Ended, retry_in: Duration) {
+    fn note(&mut self, ended: &Ended, retry_in: Duration) {
         let cause = ended.to_string();
-        tracing::info!(%cause, retry_ms = retry_in.as_millis(), "no session");
+        if cause == self.noted {
+            tracing::debug!(%cause, retry_ms = retry_in.as_millis(), "still no session");
+        } else {
+            tracing::info!(%cause, retry_ms = retry_in.as_millis(), "no session");
+            self.noted.clone_from(&cause);
+        }
         let state = match ended {
             Ended::Refused { reason, message } => State::Refused {
                 reason: *reason,
