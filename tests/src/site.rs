@@ -6,6 +6,7 @@
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -273,10 +274,14 @@ fn workspace() -> Utf8PathBuf {
     Utf8PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// A port that nobody listens on, below those that the kernel hands out. Test processes start at different ones.
+/// A port that nobody listens on, below those that the kernel hands out. Each process starts at one of its own, and goes
+/// on from there with each site.
 fn free_port() -> Result<u16> {
-    let start = 10_000 + u16::try_from(std::process::id() % 2_000)? * 10;
-    (start..start + 10)
-        .find(|port| TcpListener::bind(("0.0.0.0", *port)).is_ok())
+    static COUNT: AtomicU16 = AtomicU16::new(0);
+    let start = 10_000 + u16::try_from(std::process::id() % 1_000)? * 20;
+    let free = |port: &u16| TcpListener::bind(("0.0.0.0", *port)).is_ok();
+    let mut ports = (0..20).map(|_| start + COUNT.fetch_add(1, Ordering::Relaxed) % 20);
+    ports
+        .find(free)
         .with_context(|| format!("no free port from {start}"))
 }

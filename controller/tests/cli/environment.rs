@@ -85,6 +85,10 @@ impl Environment {
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.path());
+        // Where a build with coverage writes what it has covered.
+        if let Some(profile) = std::env::var_os("LLVM_PROFILE_FILE") {
+            command.env("LLVM_PROFILE_FILE", profile);
+        }
         command
             .env("FOUNDRY_HOME", self.home())
             .current_dir(self.path());

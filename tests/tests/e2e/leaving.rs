@@ -8,25 +8,28 @@ use crate::expect::{WHOAMI, answers, bare, ended, install};
 
 #[test]
 fn a_removed_host_keeps_its_data_and_what_belongs_to_others() -> Result<()> {
-    let (site, host) = Site::with_host(Wanted::new("node1"))?;
+    let site = Site::new()?;
+    let hosts = site
+        .testbed()
+        .up(&[Wanted::new("node1"), Wanted::new("node2")])?;
+    let [host, other] = hosts.as_slice() else {
+        anyhow::bail!("two hosts")
+    };
     site.write_image("whoami", &[])?;
-    let stack = WHOAMI.replace(
+    let stack = WHOAMI.replace("[node1]", "[node1, node2]").replace(
         "    ports:",
         "    volumes: [\"/srv/whoami:/data\"]\n    ports:",
     );
-    site.write_stack(&[&host], &stack)?;
+    site.write_stack(&[host, other], &stack)?;
     install(&site)?;
-    host.exec("mkdir -p /srv/whoami && echo precious > /srv/whoami/file")?;
+    host.exec("echo precious > /srv/whoami/file")?;
     host.exec("docker run -d --name theirs -p 9090:80 localhost/whoami:1 --name theirs")?;
 
     let finished = site.foundry(&["host", "remove", "node1", "--yes"])?;
     ended(&finished, 0, &["/srv/whoami"])?;
-    bare(&host)?;
-    ensure!(
-        host.try_exec("systemctl cat foundry-agent.service foundry-whoami.service")?
-            .code
-            != Some(0)
-    );
+    bare(host)?;
+    let units = "systemctl cat foundry-agent.service foundry-whoami.service";
+    ensure!(host.try_exec(units)?.code != Some(0));
     ensure!(
         host.exec("ls -A /var/lib/foundry 2>/dev/null; true")?
             .is_empty(),
@@ -34,16 +37,18 @@ fn a_removed_host_keeps_its_data_and_what_belongs_to_others() -> Result<()> {
     );
     ensure!(
         host.exec("docker ps -a --format '{{.Names}}'")? == "theirs",
-        "only their container is left"
+        "only theirs is left"
     );
-    ensure!(answers(&host, 9090)?.contains("name: theirs"));
+    ensure!(answers(host, 9090)?.contains("name: theirs"));
     ensure!(host.exec("cat /srv/whoami/file")? == "precious");
-    let hosts = site.json(0, &["host", "list"])?;
-    ensure!(
-        !hosts.to_string().contains("\"enrolled\":true"),
-        "{hosts:#}"
-    );
-    Ok(())
+    let listed = site.json(0, &["host", "list"])?;
+    let names = listed["hosts"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|host| &host["name"]);
+    ensure!(names.collect::<Vec<_>>() == ["node2"], "{listed:#}");
+    answers(other, 8080).map(drop)
 }
 
 #[test]

@@ -189,7 +189,7 @@ fn a_listen_port_that_is_taken_is_named() -> Result<()> {
         finished.code == Some(1) || finished.code == Some(2),
         "{finished:#?}"
     );
-    ended(&finished, finished.code.unwrap_or(1), &[&port, "in use"])?;
+    ended(&finished, finished.code.unwrap_or(1), &[&port, "taken by"])?;
     bare(&host)
 }
 

@@ -1,16 +1,26 @@
 //! Services that cannot run: each failure names its cause, and what belongs to others is left alone.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
-use foundry_testbed::{Finished, Host, Wanted};
+use foundry_testbed::{Finished, Host, Wanted, until};
 use foundry_tests::site::Site;
 
 use crate::expect::{WHOAMI, answers, ended, install};
 
-/// A host with Docker, and a stack with whoami for it.
+/// Debian's docker-registry, open to everybody who reaches it.
+const REGISTRY: &str = "\
+version: 0.1
+storage: { filesystem: { rootdirectory: /var/lib/docker-registry } }
+http: { addr: \"127.0.0.1:5000\" }
+";
+
+/// An enrolled host with Docker, and a stack with whoami for it.
 fn site_with_whoami() -> Result<(Site, Host)> {
     let (site, host) = Site::with_host(Wanted::new("node1"))?;
     site.write_image("whoami", &[])?;
     site.write_stack(&[&host], WHOAMI)?;
+    ended(&site.foundry(&["host", "bootstrap"])?, 0, &[])?;
     Ok((site, host))
 }
 
@@ -97,11 +107,22 @@ fn a_service_that_never_becomes_healthy() -> Result<()> {
 fn an_image_from_a_registry_and_one_that_is_not_there() -> Result<()> {
     let (site, host) = site_with_whoami()?;
     theirs(&site, &host, "seed", "")?;
+    host.put(
+        "/etc/docker/registry/config.yml",
+        "644",
+        REGISTRY.as_bytes(),
+    )?;
     host.exec(
-        "apt-get install -y -q --no-download docker-registry && systemctl start docker-registry && \
-         docker tag localhost/whoami:1 localhost:5000/team/whoami:1 && \
-         for i in 1 2 3 4 5 6 7 8 9; do docker push localhost:5000/team/whoami:1 && break; sleep 1; done && \
-         docker rm -f seed && docker rmi localhost:5000/team/whoami:1 localhost/whoami:1",
+        "apt-get install -y -q --no-download -o Dpkg::Options::=--force-confold docker-registry && \
+         systemctl restart docker-registry",
+    )?;
+    until("the registry", Duration::from_secs(20), || {
+        host.exec("curl -fs localhost:5000/v2/")
+    })?;
+    host.exec(
+        "docker tag localhost/whoami:1 localhost:5000/team/whoami:1 && \
+         docker push localhost:5000/team/whoami:1 && docker rm -f seed && \
+         docker rmi localhost:5000/team/whoami:1 localhost/whoami:1",
     )?;
     site.edit_stack("    image_archive: ./whoami.tar\n", "")?;
     site.edit_stack(

@@ -105,10 +105,15 @@ fn docker_and_podman_hosts_run_two_services_and_an_edit_changes_one() -> Result<
 }
 
 #[test]
-fn a_host_without_a_runtime_gets_one() -> Result<()> {
+fn a_host_without_a_runtime_is_told_so() -> Result<()> {
     let (site, host) = Site::with_host(Wanted::new("node1").runtime(Runtime::None))?;
     site.write_image("whoami", &[])?;
     site.write_stack(&[&host], WHOAMI)?;
+    ended(&site.foundry(&["host", "bootstrap"])?, 0, &[])?;
+    let finished = site.foundry(&["stack", "install", "--yes"])?;
+    ended(&finished, 1, &["node1", "no container runtime answers"])?;
+    // It is looked for again: nobody has to restart the agent.
+    host.exec("apt-get install -y -q --no-download docker.io")?;
     install(&site)?;
     answers(&host, 8080).map(drop)
 }
