@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use foundry_link::pki::HostPublicKey;
+use foundry_link::pki::{HOST_LIFETIME, HostPublicKey};
 use foundry_proto::agent::v1::{
     Assign, Assignment, Hello, IssuedCertificate, Outcome, Phase, Welcome, event,
 };
@@ -124,9 +124,11 @@ impl Backend for Core {
             .issue_host(&key, &self.fleet, host, now)
             .map_err(|error| BackendError::new("issue a certificate", error))?;
         let fingerprint = key.fingerprint().to_bytes();
+        let lifetime_ms = u64::try_from(HOST_LIFETIME.as_millis()).unwrap_or_default();
         self.change_row(host, |row| {
             // The present key stays good until the new one has connected; a request that was repeated replaces the last.
             row.keys.truncate(1);
+            row.certificate_expires_ms = now_ms() + lifetime_ms;
             if row.keys.first() != Some(&fingerprint) {
                 row.keys.push(fingerprint.clone());
             }
@@ -205,6 +207,7 @@ impl Core {
                     self.view.update(host, |view| {
                         view.row.keys.clone_from(&row.keys);
                         view.row.old_keys.clone_from(&row.old_keys);
+                        view.row.certificate_expires_ms = row.certificate_expires_ms;
                     });
                     return Ok(());
                 }

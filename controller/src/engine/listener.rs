@@ -19,6 +19,7 @@ use super::clock::now_ms;
 use super::core::Core;
 use super::error::EngineError;
 use super::pump;
+use super::view::HostView;
 use crate::hub::{Backend as _, Hub, HubError, HubEvent, SessionHandle, Settings};
 
 /// Events of the hub that a subscriber may be behind.
@@ -202,17 +203,26 @@ impl Listener {
         if let Some(session) = hub.session(host) {
             return Some(session);
         }
-        let since = self.with(|state| state.since);
-        let listens_long = since.is_some_and(|since| since.elapsed() > BACK_WITHIN);
-        let gone_ms = self.core.view.read(host, |host| host.gone_ms)?;
-        let gone_long = gone_ms.is_none_or(|gone_ms| {
-            now_ms().saturating_sub(gone_ms) > u64::try_from(BACK_WITHIN.as_millis()).unwrap_or(0)
-        });
-        if listens_long && gone_long {
+        if !self.may_return(host) {
             return None;
         }
         hub.await_session(host, until.saturating_duration_since(Instant::now()))
             .await
+    }
+
+    /// Whether a silent host may be on its way back: agents that are alive had no time for it yet.
+    pub(crate) fn may_return(&self, host: HostId) -> bool {
+        let look = |host: &HostView| (host.gone_ms, host.row.enrolled_ms);
+        let Some((gone_ms, enrolled_ms)) = self.core.view.read(host, look) else {
+            return false;
+        };
+        let since = |at_ms: u64| Duration::from_millis(now_ms().saturating_sub(at_ms));
+        let silent_for = match gone_ms {
+            Some(gone_ms) => Some(since(gone_ms)),
+            None => self.listens_for(),
+        };
+        let silent_for = silent_for.map_or(Duration::ZERO, |silent| silent.min(since(enrolled_ms)));
+        silent_for < BACK_WITHIN
     }
 
     /// What the hosts say from now on, after it was taken into the view.

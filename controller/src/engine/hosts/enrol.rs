@@ -68,6 +68,10 @@ impl Engine {
             hub.cut(id, Refusal::OldEpoch);
         }
         core.view.put_row(id, row.clone());
+        if row.epoch > 1 {
+            // Whoever waits for the host now waits for its new session.
+            core.view.update(id, |host| host.gone(now_ms()));
+        }
         let again = if row.epoch > 1 { "again, " } else { "" };
         core.note(
             hostname.as_str(),

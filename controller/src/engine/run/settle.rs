@@ -5,8 +5,7 @@ use std::time::Duration;
 use foundry_proto::AssignmentName;
 use foundry_proto::agent::v1::Phase;
 use foundry_proto::operator::v1::StepOutcome;
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::super::Engine;
 use super::super::view::HostView;
@@ -17,7 +16,7 @@ use crate::hub::SessionError;
 
 /// A host that has no session when its step begins is waited for so long.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// After a send that failed the session is about to be replaced: the next try waits so long at most.
+/// After a send that failed the next try waits so long at most.
 const SEND_AGAIN: Duration = Duration::from_millis(200);
 
 /// What the host says of a revision.
@@ -43,6 +42,7 @@ pub(super) async fn settle(
     };
     let mut sent_over = None;
     let mut away_until = None;
+    let mut send_again = None;
     loop {
         let look = |host: &HostView| (verdict(host, name, assign.revision), host.connected_ms);
         let Some((verdict, connected)) = inner.core.view.read(*host, look) else {
@@ -56,10 +56,10 @@ pub(super) async fn settle(
         if connected.is_some() {
             away_until = None;
         } else {
-            let patience = if sent_over.is_some() {
-                inner.timing.away
-            } else {
-                PATIENCE
+            let patience = match sent_over {
+                Some(_) => inner.timing.away,
+                None if inner.listener.may_return(*host) => PATIENCE,
+                None => Duration::ZERO,
             };
             away_until.get_or_insert_with(|| deadline.min(Instant::now() + patience));
         }
@@ -72,24 +72,23 @@ pub(super) async fn settle(
                 Err(error @ SessionError::Refused { .. }) => {
                     return failed_on_host(error.to_string(), stored);
                 }
-                // It will be back, or the wait ends.
+                // Its session is about to be replaced, or the wait ends.
                 Err(
                     SessionError::NotConnected(_)
                     | SessionError::Disconnected(_)
                     | SessionError::Timeout { .. }
                     | SessionError::Busy(_),
-                ) => {}
+                ) => send_again = Some(Instant::now() + SEND_AGAIN),
             }
-            continue_after(&mut news, sent_over == connected).await;
-            continue;
         }
         let until = away_until.unwrap_or(deadline);
         if Instant::now() >= until {
             return out_of_time(engine, stored, away_until.is_some());
         }
+        let look_again = send_again.take().map_or(until, |again| until.min(again));
         tokio::select! {
             _ = news.changed() => {}
-            () = sleep_until(until) => {}
+            () = sleep_until(look_again) => {}
             () = active.leave.cancelled() => {
                 if let Some(session) = inner.listener.session(*host) {
                     let _ = session.cancel(name.as_str(), assign.revision).await;
@@ -100,13 +99,7 @@ pub(super) async fn settle(
     }
 }
 
-/// After a send that failed, the next try waits a moment: the session is about to be replaced.
-async fn continue_after(news: &mut watch::Receiver<u64>, sent: bool) {
-    if !sent {
-        let _ = timeout(SEND_AGAIN, news.changed()).await;
-    }
-}
-
+/// What the host says of this revision.
 fn verdict(host: &HostView, name: &AssignmentName, revision: u64) -> Verdict {
     let changed = host.changed.get(name) == Some(&revision);
     let ended = host
