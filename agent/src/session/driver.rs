@@ -148,17 +148,16 @@ impl Driver {
         loop {
             self.start_refill();
             let now = self.now();
-            if self.machine.expired(now) && instruction.is_none() {
-                return Some(Ended::Silent);
-            }
             if message.is_none() {
                 message = self
                     .machine
                     .poll(now)
                     .map(|message| self.with_vitals(message));
             }
-            let deadline = self.machine.deadline().map(|at| self.epoch + at);
+            let heartbeat = self.machine.heartbeat_at().map(|at| self.epoch + at);
+            let expiry = self.machine.expires_at().map(|at| self.epoch + at);
             tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
                 permit = outbound.reserve(), if message.is_some() => {
                     // A closed stream shows its reason on the way in.
@@ -189,7 +188,9 @@ impl Driver {
                 Ok(()) = self.dialer.credentials.changed(), if self.machine.is_open() => {
                     return Some(Ended::Renewed);
                 }
-                () = sleep_until(deadline) => {}
+                () = sleep_until(heartbeat), if message.is_none() => {}
+                // While an instruction waits for the agent we do not read, so silence is our own doing.
+                () = sleep_until(expiry), if instruction.is_none() => return Some(Ended::Silent),
             }
         }
         // Our half first, so that the controller sees an end and not a loss.

@@ -24,6 +24,9 @@ use super::log_limit::LogLimit;
 /// A host needs one connection for its session, some for artifacts and forwards.
 const CONNECTIONS_PER_HOST: usize = 16;
 
+/// A peer is asked for a sign of life after so long without one, and given up after twice that.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
 /// Where every connection of an agent comes in.
 pub(super) struct Door {
     acceptor: TlsAcceptor,
@@ -40,6 +43,8 @@ pub(super) struct Door {
 /// Why a connection got no further.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DoorError {
+    #[error("set up the socket")]
+    Socket(#[source] io::Error),
     #[error("TLS handshake")]
     Handshake(#[source] io::Error),
     #[error("no handshake within {} s", .0.as_secs())]
@@ -94,9 +99,10 @@ impl Door {
 
     /// Lets in a connection over TCP.
     pub(super) async fn tcp(&self, socket: TcpStream, from: SocketAddr) {
-        // A session's messages are small and wait for nothing.
-        let _ = socket.set_nodelay(true);
-        let entered = self.enter(socket, Some(from), Stream::Tcp).await;
+        let entered = match tune(&socket) {
+            Ok(()) => self.enter(socket, Some(from), Stream::Tcp).await,
+            Err(error) => Err(DoorError::Socket(error)),
+        };
         self.note(entered, Some(from));
     }
 
@@ -173,6 +179,20 @@ impl Door {
             tracing::info!(%from, %cause, failures, "a connection was refused");
         }
     }
+}
+
+/// A session's messages are small and wait for nothing; a peer that is gone is found out, also by streams that have
+/// nothing to say.
+fn tune(socket: &TcpStream) -> io::Result<()> {
+    use rustix::net::sockopt;
+    socket.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, KEEPALIVE)?;
+    sockopt::set_tcp_keepintvl(socket, KEEPALIVE / 3)?;
+    sockopt::set_tcp_keepcnt(socket, 3)?;
+    let patience_ms = u32::try_from(2 * KEEPALIVE.as_millis()).unwrap_or(u32::MAX);
+    sockopt::set_tcp_user_timeout(socket, patience_ms)?;
+    Ok(())
 }
 
 /// Ends when the task is polled again, which whatever was polled before sees to. `false`: not within this time.

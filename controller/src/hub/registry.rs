@@ -118,7 +118,10 @@ impl Registry {
 
     /// The host was enrolled anew, or removed: what was seen of twins says nothing about it.
     pub(super) fn forget_twins(&self, host: HostId) {
-        self.with(host, |entry| entry.twins.clear());
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = hosts.get_mut(&host) {
+            entry.twins.clear();
+        }
     }
 
     /// Whether another boot uses this identity. Notes that this one does.

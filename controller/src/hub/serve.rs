@@ -262,8 +262,9 @@ impl Hub {
                 Ok((socket, from)) => match gate.enter(from.ip()) {
                     Some(ticket) => {
                         let door = Arc::clone(&self.door);
+                        let stop = self.inner.stop.clone();
                         self.inner.tasks.spawn(async move {
-                            door.tcp(socket, from).await;
+                            stop.run_until_cancelled(door.tcp(socket, from)).await;
                             drop(ticket);
                         });
                     }

@@ -69,7 +69,7 @@ impl Running {
             if message.is_none() {
                 message = self.machine.poll();
             }
-            let deadline = self.epoch + self.machine.deadline();
+            let deadline = self.epoch + self.machine.expires_at();
             tokio::select! {
                 biased;
                 reason = shared.ending() => return reason,

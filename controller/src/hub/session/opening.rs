@@ -31,7 +31,7 @@ const OPEN_DEADLINE: Duration = Duration::from_secs(15);
 /// How soon a host comes back that could not be served.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
-/// How long a connection stays after its session was refused or cut: the last words must reach the agent.
+/// How long a connection stays after its session was ended from here: the last words must reach the agent.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Runs a session from its first message to its end.
@@ -39,36 +39,53 @@ pub(in crate::hub) async fn open(
     hub: Arc<Inner>,
     caller: Arc<Caller>,
     host: HostId,
-    mut inbound: Streaming<AgentMessage>,
+    inbound: Streaming<AgentMessage>,
     outbound: mpsc::Sender<Outbound>,
 ) {
-    let first = tokio::select! {
-        first = tokio::time::timeout(HELLO_DEADLINE, inbound.message()) => first,
-        () = hub.stop.cancelled() => return,
+    let Some(last_word) = session(&hub, &caller, host, inbound, &outbound).await else {
+        return;
     };
-    let last_word = match first {
-        Ok(Ok(Some(first))) => match begin(&hub, &caller, host, first, inbound, &outbound).await {
-            Ok((claim, mut running)) => {
-                drop(claim);
-                Some(live(&hub, &mut running).await)
-            }
-            Err(status) => Some(status),
-        },
-        Ok(Ok(None) | Err(_)) => None,
-        Err(_) => Some(Status::new(Code::DeadlineExceeded, "no hello")),
-    };
-    let Some(status) = last_word else { return };
-    let refused = status.code() == Code::PermissionDenied;
-    let _ = outbound.send(Err(Box::new(status))).await;
+    let _ = outbound.send(Err(Box::new(last_word))).await;
     drop(outbound);
-    if refused {
-        tokio::time::sleep(LINGER).await;
-        caller.close.cancel();
+    // A peer that is dead would keep its connection for ever, and one that was refused has no use for it.
+    tokio::select! {
+        () = tokio::time::sleep(LINGER) => caller.close.cancel(),
+        () = hub.stop.cancelled() => {}
     }
 }
 
-/// Runs an open session; returns its last word.
-async fn live(hub: &Arc<Inner>, running: &mut Running) -> Status {
+/// Runs the session; returns its last word, `None` where nobody is there to hear it.
+async fn session(
+    hub: &Arc<Inner>,
+    caller: &Arc<Caller>,
+    host: HostId,
+    mut inbound: Streaming<AgentMessage>,
+    outbound: &mpsc::Sender<Outbound>,
+) -> Option<Status> {
+    let opened = async {
+        let first = tokio::time::timeout(HELLO_DEADLINE, inbound.message())
+            .await
+            .map_err(|_| Some(Status::new(Code::DeadlineExceeded, "no hello")))?;
+        let first = first.ok().flatten().ok_or(None)?;
+        begin(hub, caller, host, first, inbound, outbound)
+            .await
+            .map_err(Some)
+    };
+    let opened = tokio::select! {
+        opened = opened => opened,
+        () = hub.stop.cancelled() => return None,
+    };
+    match opened {
+        Ok((claim, mut running)) => {
+            drop(claim);
+            live(hub, &mut running).await
+        }
+        Err(last_word) => last_word,
+    }
+}
+
+/// Runs an open session.
+async fn live(hub: &Arc<Inner>, running: &mut Running) -> Option<Status> {
     let shared = Arc::clone(&running.shared);
     // It may have been taken off the list while the session opened.
     if let Err(reason) = hub.admission.check(&running.caller.peer) {
@@ -79,22 +96,30 @@ async fn live(hub: &Arc<Inner>, running: &mut Running) -> Status {
     hub.registry.remove(&shared);
     shared.set_ended();
     tracing::debug!(host = %shared.host, ?reason, "a session ended");
-    hub.publish(HubEvent::Disconnected {
-        host: shared.host,
-        reason: reason.clone(),
-    });
-    match reason {
-        Disconnect::Cut(reason) => {
-            hub.refused(&running.caller, reason);
-            refusal::status(reason)
-        }
+    let (host, last_word) = (shared.host, last_word(&reason));
+    let cut = if let Disconnect::Cut(reason) = reason {
+        Some(reason)
+    } else {
+        None
+    };
+    hub.publish(HubEvent::Disconnected { host, reason });
+    if let Some(reason) = cut {
+        hub.refused(&running.caller, reason);
+    }
+    last_word
+}
+
+/// What the agent is told at the end of its session.
+fn last_word(reason: &Disconnect) -> Option<Status> {
+    Some(match reason {
+        Disconnect::Cut(reason) => refusal::status(*reason),
         Disconnect::Replaced => Status::new(Code::Aborted, "a newer session of this host is open"),
         Disconnect::Silent => Status::new(Code::DeadlineExceeded, "nothing was heard"),
-        Disconnect::Protocol(what) => Status::new(Code::InvalidArgument, what),
+        Disconnect::Protocol(what) => Status::new(Code::InvalidArgument, what.as_str()),
         Disconnect::NotStored => refusal::busy(RETRY_AFTER),
         Disconnect::Stopping => Status::new(Code::Unavailable, "the controller stops"),
-        Disconnect::Closed => Status::new(Code::Ok, ""),
-    }
+        Disconnect::Closed => return None,
+    })
 }
 
 async fn begin(

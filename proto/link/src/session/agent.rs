@@ -233,22 +233,25 @@ impl Session {
         Some(AgentMessage { body: Some(body) })
     }
 
-    /// When to poll again at the latest, or to find the session expired.
-    pub fn deadline(&self) -> Option<Duration> {
-        let connection = self.connection.as_ref()?;
-        let expiry = connection.heard + connection.ttl;
-        Some(if connection.welcomed {
-            expiry.min(connection.next_heartbeat)
-        } else {
-            expiry
-        })
+    /// When to poll again for a heartbeat.
+    pub fn heartbeat_at(&self) -> Option<Duration> {
+        let open = self
+            .connection
+            .as_ref()
+            .filter(|connection| connection.welcomed)?;
+        Some(open.next_heartbeat)
+    }
+
+    /// When the session is over if nothing is heard until then.
+    pub fn expires_at(&self) -> Option<Duration> {
+        self.connection
+            .as_ref()
+            .map(|connection| connection.heard + connection.ttl)
     }
 
     /// Nothing was heard for the session's ttl: close the connection.
     pub fn expired(&self, now: Duration) -> bool {
-        self.connection
-            .as_ref()
-            .is_some_and(|connection| now >= connection.heard + connection.ttl)
+        self.expires_at().is_some_and(|expiry| now >= expiry)
     }
 }
 

@@ -198,12 +198,12 @@ impl Session {
     }
 
     /// When the session ends if nothing is heard until then.
-    pub fn deadline(&self) -> Duration {
+    pub fn expires_at(&self) -> Duration {
         self.heard + self.ttl
     }
 
     /// Nothing was heard for the session's ttl.
     pub fn expired(&self, now: Duration) -> bool {
-        now >= self.deadline()
+        now >= self.expires_at()
     }
 }
