@@ -99,7 +99,7 @@ fn what_was_never_installed_is_not_looked_for() {
         .foundry("controller status")
         .with(0)
         .says("not running");
-    environment.foundry("host remove node2 --yes").with(3);
+    environment.foundry("host remove node2 --yes").with(0);
     environment.foundry("host remove node2 --yes").with(2);
     assert!(!environment.home().exists());
 }

@@ -13,63 +13,67 @@ use crate::output::json::host::RemovedDocument;
 /// How long the host may take to clear itself, in milliseconds.
 const TIMEOUT_MS: u64 = 120_000;
 
+/// What became of the host.
+enum Left {
+    /// It is out of the fleet.
+    Removed(RemovedDocument),
+    /// The fleet does not know it.
+    Unknown,
+    /// The user does not want it.
+    Unwanted,
+}
+
 pub(super) fn run(context: &Context, options: &Remove) -> Result<Exit, CliError> {
     let mut file = StackFile::load(context)?;
-    let declared = file.stack.host(&options.name).is_some();
-    let removed = match fleet::of_file(context, &file)? {
-        None => None,
+    let left = match fleet::of_file(context, &file)? {
+        None => Left::Unknown,
         Some(paths) => runtime::block_on(async {
             let mut client = fleet::controller(context, &file, &paths).await?;
-            if !is_enrolled(&mut client, &options.name).await? {
-                return Ok(None);
-            }
-            if !confirmed(context, options)? {
-                return Ok(Some(None));
-            }
-            leave(&mut client, options)
-                .await
-                .map(|removed| Some(Some(removed)))
+            leave(context, &mut client, options).await
         })?,
     };
-    let removed = match removed {
-        Some(None) => {
+    match left {
+        Left::Removed(document) => {
+            if file.stack.host(&options.name).is_some() {
+                take_out_of_file(context, &mut file, &options.name);
+            }
+            context.printer.document(&document);
+            let all = document.message.is_none();
+            Ok(if all { Exit::Done } else { Exit::Partial })
+        }
+        Left::Unknown => only_in_file(context, &mut file, &options.name),
+        Left::Unwanted => {
             context
                 .printer
                 .note("nothing was removed: the name was not typed");
-            return Ok(Exit::Done);
+            Ok(Exit::Done)
         }
-        Some(Some(removed)) => removed,
-        None if declared => RemovedDocument {
-            host: options.name.clone(),
-            uninstalled: false,
-            kept: Vec::new(),
-            message: Some("it was not enrolled".to_owned()),
-        },
-        None => {
-            let known: Vec<_> = file
-                .stack
-                .hosts
-                .iter()
-                .map(|host| host.hostname.as_str())
-                .collect();
-            return Err(stack::unknown(&file, "host", &options.name, &known));
-        }
-    };
-    if declared {
-        file.edit(|source| edit::remove_host(source, &options.name))?;
-        context
-            .printer
-            .detail(&format!("took {} out of {}", options.name, file.path));
     }
-    let all = removed.message.is_none();
-    context.printer.document(&removed);
-    Ok(if all { Exit::Done } else { Exit::Partial })
 }
 
-async fn is_enrolled(client: &mut Client, name: &str) -> Result<bool, CliError> {
+async fn leave(context: &Context, client: &mut Client, options: &Remove) -> Result<Left, CliError> {
     let reply = client.list_hosts(wire::ListHostsRequest {}).await;
     let hosts = reply.map_err(|status| refusal(&status))?.into_inner().hosts;
-    Ok(hosts.iter().any(|host| host.hostname == name))
+    if !hosts.iter().any(|host| host.hostname == options.name) {
+        return Ok(Left::Unknown);
+    }
+    if !confirmed(context, options)? {
+        return Ok(Left::Unwanted);
+    }
+    let request = wire::RemoveHostRequest {
+        hostname: options.name.clone(),
+        purge: options.purge,
+        force: options.force,
+        timeout_ms: TIMEOUT_MS,
+    };
+    let reply = client.remove_host(request).await;
+    let reply = reply.map_err(|status| refusal(&status))?.into_inner();
+    Ok(Left::Removed(RemovedDocument {
+        host: options.name.clone(),
+        uninstalled: reply.uninstalled,
+        kept: reply.kept,
+        message: Some(reply.message).filter(|message| !message.is_empty()),
+    }))
 }
 
 fn confirmed(context: &Context, options: &Remove) -> Result<bool, CliError> {
@@ -86,22 +90,36 @@ fn confirmed(context: &Context, options: &Remove) -> Result<bool, CliError> {
         .confirm_by_name(&question, &options.name, "--yes")
 }
 
-async fn leave(client: &mut Client, options: &Remove) -> Result<RemovedDocument, CliError> {
-    let request = wire::RemoveHostRequest {
-        hostname: options.name.clone(),
-        purge: options.purge,
-        force: options.force,
-        timeout_ms: TIMEOUT_MS,
-    };
-    let reply = client
-        .remove_host(request)
-        .await
-        .map_err(|status| refusal(&status))?
-        .into_inner();
-    Ok(RemovedDocument {
-        host: options.name.clone(),
-        uninstalled: reply.uninstalled,
-        kept: reply.kept,
-        message: Some(reply.message).filter(|message| !message.is_empty()),
-    })
+/// A file that only a person should change stays as it is: the host has left in any case.
+fn take_out_of_file(context: &Context, file: &mut StackFile, name: &str) {
+    let printer = &context.printer;
+    match file.edit(|source| edit::remove_host(source, name)) {
+        Ok(()) => printer.detail(&format!("took {name} out of {}", file.path)),
+        Err(error) => {
+            let why = error.causes().pop().unwrap_or_default();
+            printer.warning(&format!("{} still names {name}: {why}", file.path));
+            printer.hint("take it out before the next `foundry stack install` enrols it again");
+        }
+    }
+}
+
+/// A host that was never enrolled.
+fn only_in_file(context: &Context, file: &mut StackFile, name: &str) -> Result<Exit, CliError> {
+    if file.stack.host(name).is_none() {
+        let known: Vec<_> = file
+            .stack
+            .hosts
+            .iter()
+            .map(|host| host.hostname.as_str())
+            .collect();
+        return Err(stack::unknown(file, "host", name, &known));
+    }
+    file.edit(|source| edit::remove_host(source, name))?;
+    context.printer.document(&RemovedDocument {
+        host: name.to_owned(),
+        uninstalled: false,
+        kept: Vec::new(),
+        message: Some(format!("it was not enrolled; it is out of {}", file.path)),
+    });
+    Ok(Exit::Done)
 }

@@ -22,8 +22,8 @@ pub(super) fn run(context: &Context, options: &Install) -> Result<Exit, CliError
     if known.is_none() {
         // Nothing is made before the user has seen the plan and agreed.
         let shown = draft::plan(&file, &options.selecting, &archives)?;
-        if !agreed(context, options, &shown)? {
-            return Ok(Exit::Done);
+        if let Some(exit) = end_of(context, options, &shown)? {
+            return Ok(exit);
         }
         let paths = fleet::of_file_or_new(context, &mut file)?;
         return runtime::block_on(async {
@@ -37,8 +37,8 @@ pub(super) fn run(context: &Context, options: &Install) -> Result<Exit, CliError
     runtime::block_on(async {
         let mut client = fleet::controller(context, &file, &paths).await?;
         let plan = plan(&mut client, &file, options, &archives).await?;
-        if !agreed(context, options, &PlanDocument::from(&plan))? {
-            return Ok(Exit::Done);
+        if let Some(exit) = end_of(context, options, &PlanDocument::from(&plan))? {
+            return Ok(exit);
         }
         carry_out(context, client, &file, options, &archives, plan).await
     })
@@ -57,26 +57,43 @@ async fn plan(
     .await
 }
 
-/// Shows the plan; whether there is something to do and the user wants it.
-fn agreed(context: &Context, options: &Install, plan: &PlanDocument) -> Result<bool, CliError> {
+/// Shows the plan. `None`: go on; else there is nothing to do, or the user does not want it.
+fn end_of(
+    context: &Context,
+    options: &Install,
+    plan: &PlanDocument,
+) -> Result<Option<Exit>, CliError> {
     let printer = &context.printer;
     refuse_problems(context, plan)?;
     if plan.is_empty() {
-        for host in &plan.unreachable {
-            printer.warning(&format!("{} does not answer: {}", host.host, host.reason));
-        }
-        printer.document(&RunDocument::nothing());
-        return Ok(false);
+        return Ok(Some(nothing(context, plan)));
     }
     printer.show(plan);
     if options.yes {
-        return Ok(true);
+        return Ok(None);
     }
     if printer.confirm("Do this?", "--yes")? {
-        return Ok(true);
+        return Ok(None);
     }
     printer.note("nothing was changed");
-    Ok(false)
+    Ok(Some(Exit::Done))
+}
+
+/// Says that nothing is to be changed, and what should be known all the same. A host that does not answer may differ.
+fn nothing(context: &Context, plan: &PlanDocument) -> Exit {
+    let said = !(plan.orphans.is_empty() && plan.warnings.is_empty());
+    if said || !plan.unreachable.is_empty() {
+        context.printer.show(plan);
+    }
+    let away = plan.unreachable.first();
+    let cause = away.map(|host| format!("{} does not answer: {}", host.host, host.reason));
+    let exit = if cause.is_none() {
+        Exit::Done
+    } else {
+        Exit::Partial
+    };
+    context.printer.document(&RunDocument::nothing(cause));
+    exit
 }
 
 /// A plan with problems cannot be run: shows it, and says the first on top.

@@ -16,7 +16,7 @@ use crate::output::json::run::RunDocument;
 pub(super) fn run(context: &Context, options: &Uninstall) -> Result<Exit, CliError> {
     let file = StackFile::load(context)?;
     let Some(paths) = fleet::of_file(context, &file)? else {
-        context.printer.document(&RunDocument::nothing());
+        context.printer.document(&RunDocument::nothing(None));
         return Ok(Exit::Done);
     };
     runtime::block_on(async {
@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context, options: &Uninstall) -> Result<Exit, CliErr
         let document = PlanDocument::from(&plan);
         install::refuse_problems(context, &document)?;
         if document.is_empty() {
-            context.printer.document(&RunDocument::nothing());
+            context.printer.document(&RunDocument::nothing(None));
             return Ok(Exit::Done);
         }
         context.printer.show(&document);

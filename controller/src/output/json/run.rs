@@ -62,13 +62,13 @@ pub struct RunsDocument {
 // === impl RunDocument ===
 
 impl RunDocument {
-    /// Nothing had to be done.
-    pub fn nothing() -> Self {
+    /// Nothing had to be done; `cause` is why that may not be all.
+    pub fn nothing(cause: Option<String>) -> Self {
         Self {
             run: None,
-            outcome: "ok",
+            outcome: if cause.is_none() { "ok" } else { "partial" },
             steps: Vec::new(),
-            cause: None,
+            cause,
             who: None,
             reason: None,
             started_at: None,

@@ -31,9 +31,9 @@ impl Document for HostsDocument {
 impl Document for RemovedDocument {
     fn draw(&self, page: &mut Page) {
         let what = if self.uninstalled {
-            "removed"
+            "is removed"
         } else {
-            "taken out of the fleet"
+            "is no longer in the fleet"
         };
         page.words(&[(&self.host, Tone::Strong), (what, Tone::Good)]);
         if let Some(message) = &self.message {

@@ -9,7 +9,11 @@ use crate::output::{Document, Page, Tone, time};
 impl Document for RunDocument {
     fn draw(&self, page: &mut Page) {
         let Some(run) = &self.run else {
-            return page.line("nothing to change");
+            let but = self
+                .cause
+                .as_ref()
+                .map(|cause| format!("nothing to change, but {cause}"));
+            return page.line(but.as_deref().unwrap_or("nothing to change"));
         };
         let who = self
             .who
