@@ -337,6 +337,26 @@ async fn a_taken_port_blocks_by_the_name_of_its_owner_unless_it_is_our_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_forwards_to_a_container_that_starts_is_ours() {
+    let (fake, cx) = running().await;
+    let everywhere = std::net::Ipv4Addr::UNSPECIFIED.into();
+    fake.ports
+        .take(Protocol::Tcp, everywhere, 8080, "docker-proxy");
+    let containers = fake.runtimes.containers();
+    containers.change("foundry-whoami", |container| {
+        container.running = false;
+        container.ports.clear();
+    });
+    assert_eq!(action(&cx, &service_task()).await, Action::Unchanged);
+    containers.change("foundry-whoami", |container| container.running = true);
+    assert_eq!(
+        action(&cx, &service_task()).await,
+        Action::Blocked,
+        "a container that runs publishes nothing more"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_service_that_ends_at_once_fails_with_its_last_words() {
     let fake = FakeHost::new();
     fake.runtimes

@@ -108,6 +108,15 @@ impl FakeContainers {
         lock(&self.containers).push(container);
     }
 
+    /// Changes the containers of this name from outside.
+    pub fn change(&self, name: &str, change: impl Fn(&mut ContainerState)) {
+        let mut containers = lock(&self.containers);
+        containers
+            .iter_mut()
+            .filter(|container| container.name == name)
+            .for_each(change);
+    }
+
     /// Names of the containers and images that were removed through the trait.
     pub fn removed(&self) -> Vec<String> {
         lock(&self.removed).clone()

@@ -9,6 +9,9 @@ use super::diff::is_ours;
 use super::settings::{Port, Settings};
 use crate::tasks::{Context, TaskError};
 
+/// Docker's forwarder. It listens before Docker says that the container runs, and which ports it publishes.
+const DOCKER_PROXY: &str = "docker-proxy";
+
 /// The wanted ports that are taken, each with its owner: a container by name, else a process.
 pub(super) async fn taken(
     cx: &Context,
@@ -21,6 +24,7 @@ pub(super) async fn taken(
     let (ours, others): (Vec<_>, Vec<_>) = containers
         .iter()
         .partition(|container| is_ours(settings, container));
+    let is_starting = ours.iter().any(|container| !container.running);
     let mut taken = Vec::new();
     let mut listeners = None;
     for port in &settings.ports {
@@ -39,6 +43,7 @@ pub(super) async fn taken(
             continue;
         };
         let owner = match cx.host.ports.owner(listener).await {
+            Some(process) if process.name == DOCKER_PROXY && is_starting => continue,
             Some(process) => format!("{} (pid {})", process.name, process.pid),
             None => format!("a process that listens on {}", listener.address),
         };
