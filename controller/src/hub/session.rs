@@ -2,7 +2,7 @@
 
 mod opening;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +34,9 @@ const MOST_WAITING: usize = 16;
 /// Observes under way on one session.
 const MOST_OBSERVES: usize = 64;
 
+/// Events of one session that are not stored yet; more than any agent sends ahead.
+const MOST_UNSTORED: usize = 320;
+
 /// Progress and output of one session that are published within a second.
 const MOST_LOSSY: u32 = 500;
 
@@ -52,6 +55,8 @@ pub(super) struct Running {
     probes: HashMap<u64, oneshot::Sender<()>>,
     renewal: Option<BoxFuture<'static, Result<IssuedCertificate, BackendError>>>,
     lossy: (Instant, u32),
+    /// Numbers of the events that were handed to the recorder and are not stored yet.
+    unstored: VecDeque<u64>,
 }
 
 // === impl Running ===
@@ -69,6 +74,7 @@ impl Running {
             if message.is_none() {
                 message = self.machine.poll();
             }
+            let reading = event.is_none() && self.unstored.len() < MOST_UNSTORED;
             let deadline = self.epoch + self.machine.expires_at();
             tokio::select! {
                 biased;
@@ -83,12 +89,15 @@ impl Running {
                 permit = hub.recorder.reserve(), if event.is_some() => {
                     let Ok(permit) = permit else { return Disconnect::Stopping };
                     if let Some(event) = event.take() {
+                        self.unstored.push_back(event.event.number);
                         permit.send(Entry::Event(event, Arc::clone(&shared)));
                     }
                 }
                 _ = self.ends.recorded.changed() => {
                     let through = *self.ends.recorded.borrow_and_update();
                     self.machine.recorded(through);
+                    let stored = self.unstored.partition_point(|number| *number <= through);
+                    self.unstored.drain(..stored);
                 }
                 issued = finished(&mut self.renewal) => {
                     self.renewal = None;
@@ -99,7 +108,7 @@ impl Running {
                         self.command(*command);
                     }
                 }
-                received = self.inbound.message(), if event.is_none() => {
+                received = self.inbound.message(), if reading => {
                     match received {
                         Ok(Some(received)) => match self.received(received) {
                             Ok(next) => event = next,
@@ -109,7 +118,7 @@ impl Running {
                     }
                 }
                 // While an event waits we do not read, so silence is our own doing.
-                () = tokio::time::sleep_until(deadline), if event.is_none() => {
+                () = tokio::time::sleep_until(deadline), if reading => {
                     return Disconnect::Silent;
                 }
             }

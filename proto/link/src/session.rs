@@ -69,6 +69,9 @@ pub enum Verdict {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Held(BTreeMap<String, (u64, Bytes)>);
 
+/// The largest event, in bytes as it is encoded. The agent's end cuts its texts so that none is larger.
+const MOST_EVENT: usize = 128 * 1024;
+
 /// More assignments than this on one host are a mistake.
 const MOST_HOLDINGS: usize = 4096;
 

@@ -1,6 +1,6 @@
 //! From the first message of a stream to an open session, and from its end to the last word on the stream.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -177,6 +177,7 @@ async fn begin(
         probes: HashMap::new(),
         renewal: None,
         lossy: (epoch, 0),
+        unstored: VecDeque::new(),
     };
     Ok((claim, running))
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use foundry_proto::agent::v1::agent_message::Body;
 use foundry_proto::agent::v1::controller_message::Body as Order;
 use foundry_proto::agent::v1::{
-    CertificateRequest, Health, HealthReport, Heartbeat, Hello, Holding, ObserveItem, ObserveReply,
-    ObservedAssignment, Pong, Refusal, Subsystem,
+    CertificateRequest, Event, Health, HealthReport, Heartbeat, Hello, Holding, ObserveItem,
+    ObserveReply, ObservedAssignment, Pong, Refusal, Subsystem,
 };
 use tonic::Code;
 
@@ -379,6 +379,20 @@ async fn a_peer_that_breaks_the_protocol_is_told() {
     let (mut line, _) = host.open(hello("boot", 1)).await;
     line.send(Body::Hello(hello("boot", 1))).await;
     assert_eq!(line.end().await.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn an_event_that_no_agent_sends_ends_the_session() {
+    let fleet = Fleet::start().await;
+    let (mut line, _) = fleet.host().open(hello("boot", 1)).await;
+    let assignment = "x".repeat(200_000);
+    line.send(Body::Event(Event {
+        assignment,
+        ..outcome(1)
+    }))
+    .await;
+    assert_eq!(line.end().await.unwrap_err().code(), Code::InvalidArgument);
+    assert!(fleet.backend.events.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

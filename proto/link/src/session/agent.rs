@@ -3,6 +3,7 @@
 //! A [`Session`] lives as long as the agent's process and outlives its connections. Of the ledger's unacknowledged events it
 //! keeps a bounded window in memory and asks for more when there is room ([`Session::wants_events`]).
 
+mod bounds;
 mod outbox;
 
 use std::time::Duration;
@@ -89,7 +90,8 @@ impl Session {
     }
 
     /// A connection stands: Hello goes first.
-    pub fn connect(&mut self, now: Duration, hello: Hello) {
+    pub fn connect(&mut self, now: Duration, mut hello: Hello) {
+        bounds::hello(&mut hello);
         self.outbox.rewind();
         self.connection = Some(Connection {
             ledger: hello.ledger_id.clone(),
@@ -117,7 +119,8 @@ impl Session {
     }
 
     /// An event that is in the ledger, numbered by it.
-    pub fn event(&mut self, now: Duration, event: Event) {
+    pub fn event(&mut self, now: Duration, mut event: Event) {
+        bounds::event(&mut event);
         if let (Some(connection), Some(event::Body::Rejected(_))) =
             (&mut self.connection, &event.body)
         {
@@ -132,22 +135,26 @@ impl Session {
     }
 
     /// What the ledger had, in answer to [`Session::wants_events`]; fewer than asked for means that it has no more.
-    pub fn refill(&mut self, now: Duration, events: Vec<Event>, asked: usize) {
+    pub fn refill(&mut self, now: Duration, mut events: Vec<Event>, asked: usize) {
+        events.iter_mut().for_each(bounds::event);
         self.outbox.refill(now, events, asked);
     }
 
     /// The latest health of an assignment.
-    pub fn health(&mut self, report: HealthReport) {
+    pub fn health(&mut self, mut report: HealthReport) {
+        bounds::health(&mut report);
         self.outbox.health(report);
     }
 
     /// The latest drift of an assignment.
-    pub fn drift(&mut self, report: DriftReport) {
+    pub fn drift(&mut self, mut report: DriftReport) {
+        bounds::drift(&mut report);
         self.outbox.drift(report);
     }
 
     /// Lossy: dropped while not connected or when too much waits.
-    pub fn progress(&mut self, progress: Progress) {
+    pub fn progress(&mut self, mut progress: Progress) {
+        bounds::progress(&mut progress);
         if let Some(connection) = &mut self.connection {
             connection.queue.progress(progress);
         }
@@ -161,7 +168,8 @@ impl Session {
     }
 
     /// The answer to an observe of this connection.
-    pub fn reply(&mut self, reply: ObserveReply) {
+    pub fn reply(&mut self, mut reply: ObserveReply) {
+        bounds::reply(&mut reply);
         self.answer(Body::ObserveReply(reply));
     }
 

@@ -10,9 +10,10 @@ use foundry_proto::agent::v1::controller_message::Body;
 use foundry_proto::agent::v1::{
     Ack, AgentMessage, Assign, ControllerMessage, Event, Hello, Ping, Refusal, Welcome, event,
 };
+use prost::Message;
 
 pub use self::contest::{Contest, PROBE, Start};
-use super::{Held, MOST_HOLDINGS, Verdict, Violation};
+use super::{Held, MOST_EVENT, MOST_HOLDINGS, Verdict, Violation};
 
 /// Ids are short; a longer one is a mistake or an attack.
 const LONGEST_ID: usize = 64;
@@ -151,6 +152,10 @@ impl Session {
         };
         match report {
             Report::Hello(_) => Err(Violation::OutOfPlace("a second hello")),
+            Report::Event(event) if event.encoded_len() > MOST_EVENT => Err(Violation::TooMany {
+                what: "bytes in an event",
+                limit: MOST_EVENT,
+            }),
             Report::Event(event) => Ok(self.event(event)),
             Report::Heartbeat(_) => {
                 self.owes_ack = true;
