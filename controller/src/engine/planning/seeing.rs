@@ -19,7 +19,7 @@ use crate::hub::SessionHandle;
 /// Hosts that are asked at the same time.
 const AT_A_TIME: usize = 64;
 /// How long a host may take to answer.
-pub(in super::super) const OBSERVE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(in crate::engine) const OBSERVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One look at the fleet.
 pub(super) struct Seeing<'a> {
@@ -121,7 +121,7 @@ pub(super) fn item(want: &Desired) -> ObserveItem {
 }
 
 /// What the planner is told that a host has.
-pub(in super::super) fn known_of(host: &HostView) -> Vec<Known> {
+pub(in crate::engine) fn known_of(host: &HostView) -> Vec<Known> {
     let known = host.holdings.iter().map(|(name, holding)| Known {
         name: name.clone(),
         revision: holding.revision,

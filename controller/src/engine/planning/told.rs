@@ -49,7 +49,7 @@ fn summary(summary: &Summary) -> wire::Summary {
 }
 
 /// An action of a plan on the wire.
-pub(in super::super) fn action_of(action: Action) -> agent::Action {
+pub(in crate::engine) fn action_of(action: Action) -> agent::Action {
     match action {
         Action::Create => agent::Action::Create,
         Action::Update => agent::Action::Update,

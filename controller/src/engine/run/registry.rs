@@ -8,7 +8,7 @@ use crate::daemon::Busy;
 
 /// The runs under way, each keeping the controller alive.
 #[derive(Default)]
-pub(in super::super) struct Registry {
+pub(in crate::engine) struct Registry {
     runs: Mutex<HashMap<String, (Arc<Active>, Busy)>>,
 }
 
@@ -22,7 +22,7 @@ impl Registry {
     }
 
     /// The id of some run that is under way.
-    pub(in super::super) fn any(&self) -> Option<String> {
+    pub(in crate::engine) fn any(&self) -> Option<String> {
         let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         runs.keys().next().cloned()
     }

@@ -10,8 +10,8 @@ use foundry_proto::agent::v1::controller_client::ControllerClient;
 use foundry_proto::agent::v1::controller_message::Body as Order;
 use foundry_proto::agent::v1::{
     Accepted, Action, AgentMessage, Assign, Assignment, Event, Health, HealthReport, Heartbeat,
-    Hello, Holding, JobOutcome, ObserveReply, ObservedAssignment, Outcome, Phase, Pong, TaskDiff,
-    TaskResult, event, job_outcome,
+    Hello, Holding, JobOutcome, ObserveReply, ObservedAssignment, Outcome, Phase, Pong, Rejected,
+    TaskDiff, TaskResult, event, job_outcome,
 };
 use foundry_proto::{FleetId, HostId};
 use hyper_util::rt::TokioIo;
@@ -35,6 +35,8 @@ pub(super) enum Mood {
     Hanging,
     /// Achieves it, and its probes fail.
     Ill,
+    /// Does not accept it.
+    Rejecting,
 }
 
 /// An enrolled host with what it keeps on its disk.
@@ -265,11 +267,17 @@ impl Host {
                 return Vec::new();
             }
         }
+        if mood == Mood::Rejecting {
+            let rejected = Rejected {
+                reason: "the disk is full".to_owned(),
+            };
+            return vec![self.event(name, revision, event::Body::Rejected(rejected))];
+        }
         let phase = match mood {
             Mood::Hanging => Phase::Applying,
             Mood::Failing => Phase::Failed,
-            Mood::Willing | Mood::Ill if content.removed => Phase::Removed,
-            Mood::Willing | Mood::Ill => Phase::Achieved,
+            Mood::Willing | Mood::Ill | Mood::Rejecting if content.removed => Phase::Removed,
+            Mood::Willing | Mood::Ill | Mood::Rejecting => Phase::Achieved,
         };
         let health = Health {
             healthy: mood == Mood::Willing,

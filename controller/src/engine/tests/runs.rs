@@ -101,6 +101,21 @@ async fn a_failure_names_its_cause_and_stops_only_its_own_host() {
 }
 
 #[tokio::test]
+async fn what_was_not_accepted_is_not_sent_again_under_its_number() {
+    let fleet = Fleet::start().await;
+    let host = fleet.enrol("node1").await;
+    host.mood(Mood::Rejecting);
+    let _online = host.online().await;
+    let spec = fleet.spec(&["node1"], "1");
+    let run = fleet.run(&fleet.plan(&spec).await).await;
+    let cause = "node1/service/web: the agent did not accept it: the disk is full";
+    assert_eq!(run.cause, cause);
+    host.mood(Mood::Willing);
+    fleet.install(&spec).await;
+    assert_eq!(host.assigned().last(), Some(&("service/web".to_owned(), 2)));
+}
+
+#[tokio::test]
 async fn achieved_but_ill_is_a_failure() {
     let fleet = Fleet::start().await;
     let host = fleet.enrol("node1").await;
