@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -38,6 +39,10 @@ pub struct Sqlite {
 impl Sqlite {
     /// Opens the database, makes it where it is missing, and brings its schema up to date.
     pub fn open(path: &Utf8Path) -> Result<Self, StoreError> {
+        make_private(path).map_err(|source| StoreError::Open {
+            path: path.to_owned(),
+            source: source.into(),
+        })?;
         let connection = connect(path)?;
         schema::migrate(connection, path).and_then(|connection| {
             let (jobs, waiting) = mpsc::channel(WAITING);
@@ -143,6 +148,13 @@ impl Drop for Sqlite {
             let _ = writer.join();
         }
     }
+}
+
+/// Makes the file, 0600, where it is missing; SQLite gives its other files the same mode.
+fn make_private(path: &Utf8Path) -> std::io::Result<()> {
+    let mut options = fs_err::OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).map(|_| ())
 }
 
 fn connect(path: &Utf8Path) -> Result<Connection, StoreError> {

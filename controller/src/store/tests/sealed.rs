@@ -1,5 +1,7 @@
 //! What the database gives away: nothing.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use foundry_proto::agent::v1::SlotValue;
 use foundry_proto::{Digest, HostId};
 
@@ -46,7 +48,10 @@ async fn no_file_of_the_database_holds_what_was_sealed() {
 
     let mut looked_at = 0;
     for entry in fs_err::read_dir(place.path.parent().unwrap()).unwrap() {
-        let bytes = fs_err::read(entry.unwrap().path()).unwrap();
+        let path = entry.unwrap().path();
+        let mode = fs_err::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+        let bytes = fs_err::read(path).unwrap();
         looked_at += bytes.len();
         assert!(!bytes.windows(CANARY.len()).any(|window| window == CANARY));
     }
