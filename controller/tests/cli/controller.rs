@@ -1,16 +1,24 @@
 //! A controller in the background: started by the first command that needs one, found by the next, ended by `stop`.
 
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::environment::{Environment, TWO_HOSTS};
 
+/// A port that nobody listens on, and that no other test of this process is given.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Below the range that the kernel takes ports from for outgoing connections.
+    let start = 20_000 + u16::try_from(std::process::id() % 8_000).unwrap();
+    let mut ports = std::iter::repeat_with(|| start + NEXT.fetch_add(1, Ordering::Relaxed));
+    ports
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .unwrap()
+}
+
 /// A fleet whose controller would listen on a port of its own.
 fn fleet() -> Environment {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     let environment = Environment::new();
     environment
         .foundry("config init --name demo --config stack.yaml")

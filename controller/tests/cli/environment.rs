@@ -93,6 +93,10 @@ impl Environment {
             .env("FOUNDRY_HOME", self.home())
             .current_dir(self.path());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        // Where a run that measures coverage writes to.
+        if let Some(profile) = std::env::var_os("LLVM_PROFILE_FILE") {
+            command.env("LLVM_PROFILE_FILE", profile);
+        }
         let output = command.stdin(Stdio::null()).output().unwrap();
         let text = |bytes: &[u8]| {
             let text = String::from_utf8(bytes.to_vec()).unwrap();
