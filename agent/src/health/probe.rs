@@ -13,6 +13,7 @@ use http::{Request, StatusCode, Uri};
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -71,22 +72,17 @@ impl Check {
 
     /// Asks once. Err names the cause: `connection refused`, `HTTP 503`, `no answer within 5 s`.
     pub(crate) async fn ask(&self, exec: &dyn Exec) -> Result<(), String> {
-        let asked = async {
-            match &self.probe {
-                Probe::Http { address, uri } => ask_http(*address, uri).await,
-                Probe::Tcp(address) => connect(*address).await.map(drop),
-                Probe::Command(argv) => return ask_command(exec, argv, self.timeout).await,
+        let limit = self.timeout;
+        let answer = match &self.probe {
+            Probe::Http { address, uri } => timeout(limit, ask_http(*address, uri)).await,
+            Probe::Tcp(address) => {
+                timeout(limit, async { connect(*address).await.map(drop) }).await
             }
-            .map_err(|cause| format!("{self}: {cause}"))
+            Probe::Command(argv) => return ask_command(exec, argv, limit).await,
         };
-        tokio::time::timeout(self.timeout, asked)
-            .await
-            .unwrap_or_else(|_| {
-                Err(format!(
-                    "{self}: no answer within {}",
-                    seconds(self.timeout)
-                ))
-            })
+        answer
+            .unwrap_or_else(|_| Err(format!("no answer within {}", seconds(limit))))
+            .map_err(|cause| format!("{self}: {cause}"))
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use foundry_host::systemd::{ActiveState, JobResult, UnitState, UnitVerb};
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use tokio::time::Instant;
 
@@ -35,10 +36,12 @@ pub(super) struct Start<'a> {
     pub(super) check: Option<&'a Check>,
     /// How long systemd's job may take.
     pub(super) limit: Duration,
+    /// What is awaited before the first probe.
+    pub(super) before_probe: Option<BoxFuture<'a, ()>>,
 }
 
 /// Starts the unit, anew where it runs, and waits until it is sure to run.
-pub(super) async fn start(cx: &Context, start: &Start<'_>) -> Result<(), TaskError> {
+pub(super) async fn start(cx: &Context, start: Start<'_>) -> Result<(), TaskError> {
     let systemd = &cx.host.systemd;
     let changes = systemd.watch(start.unit).await?;
     let before = systemd.state(start.unit).await?;
@@ -65,7 +68,15 @@ pub(super) async fn start(cx: &Context, start: &Start<'_>) -> Result<(), TaskErr
     }
     cx.progress
         .say(start.task, format!("waiting for {} to settle", start.unit));
-    settle(cx, start.unit, start.check, &state, changes).await
+    settle(
+        cx,
+        start.unit,
+        start.check,
+        start.before_probe,
+        &state,
+        changes,
+    )
+    .await
 }
 
 /// Waits until a unit that runs already is sure to go on: it may have been started by an attempt that was cut off, or that
@@ -80,7 +91,7 @@ pub(super) async fn confirm(
     if !state.is_active() {
         return Err(failed(cx, unit, &state, &JobResult::Done).await);
     }
-    settle(cx, unit, check, &state, changes).await
+    settle(cx, unit, check, None, &state, changes).await
 }
 
 /// Waits for the health check, or for a while, and for any sign of failure; `since` is the unit's state at the beginning.
@@ -88,13 +99,14 @@ async fn settle(
     cx: &Context,
     unit: &str,
     check: Option<&Check>,
+    before_probe: Option<BoxFuture<'_, ()>>,
     since: &UnitState,
     changes: BoxStream<'static, UnitState>,
 ) -> Result<(), TaskError> {
     let goes_on = |state: &UnitState| state.is_active() && state.restarts == since.restarts;
     let well = async {
         match check {
-            Some(check) => passes(cx, check).await,
+            Some(check) => passes(cx, check, before_probe).await,
             None => {
                 tokio::time::sleep(unsteady(cx, unit, since)).await;
                 Ok(())
@@ -151,8 +163,16 @@ fn unsteady(cx: &Context, unit: &str, state: &UnitState) -> Duration {
 }
 
 /// Probes until it passes, or its time is over: then with what was said last.
-async fn passes(cx: &Context, check: &Check) -> Result<(), (String, Duration)> {
+async fn passes(
+    cx: &Context,
+    check: &Check,
+    before: Option<BoxFuture<'_, ()>>,
+) -> Result<(), (String, Duration)> {
     let end = Instant::now() + check.start_period;
+    if let Some(before) = before {
+        // Late is no failure: the probe says what is wrong.
+        let _ = tokio::time::timeout_at(end, before).await;
+    }
     loop {
         let Err(cause) = check.ask(cx.host.exec.as_ref()).await else {
             return Ok(());

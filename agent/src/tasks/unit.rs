@@ -96,8 +96,9 @@ pub(super) async fn apply(
                 unit: &task.name,
                 check: check.as_ref(),
                 limit: start_limit(task),
+                before_probe: None,
             };
-            settle::start(cx, &start).await?;
+            settle::start(cx, start).await?;
         }
         Some(false) if runs => stop(cx, &task.name).await?,
         Some(_) | None => {}

@@ -7,12 +7,16 @@ use foundry_host::containers::ContainersError;
 use foundry_host::files::{Attributes, Content};
 use foundry_host::systemd::LoadState;
 use foundry_proto::agent::v1::ContainerService;
+use futures_util::FutureExt;
 
 use super::diff::{is_ours, needs_start};
 use super::settings::{self, Settings};
 use super::{folders, found, unit_text};
 use crate::tasks::settle::{self, START_LIMIT, Start};
 use crate::tasks::{Context, Removed, TaskError, unit, unit_file};
+
+/// From one look to the next at a container that starts.
+const LOOK_AGAIN: Duration = Duration::from_millis(30);
 
 pub(in crate::tasks) async fn apply(
     cx: &Context,
@@ -57,8 +61,24 @@ pub(in crate::tasks) async fn apply(
         unit: &unit,
         check: settings.check.as_ref(),
         limit: START_LIMIT + Duration::from_secs(settings.stop_timeout.into()),
+        before_probe: Some(runs(runtime.as_ref(), &settings).boxed()),
     };
-    settle::start(cx, &start).await
+    settle::start(cx, start).await
+}
+
+/// Waits until the runtime says that the container runs. Docker's forwarder listens before that, and a connection that
+/// comes too early has the kernel look for the container in vain, and again only a second later.
+async fn runs(runtime: &dyn Containers, settings: &Settings<'_>) {
+    // Where the runtime does not answer, the probe will say what is wrong.
+    while let Ok(containers) = runtime.containers().await {
+        if containers
+            .iter()
+            .any(|container| container.running && is_ours(settings, container))
+        {
+            return;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
 pub(in crate::tasks) async fn remove(
