@@ -262,17 +262,17 @@ impl Dialogue {
     }
 
     fn failed(&self, what: &str) -> Cause {
-        let (what, user) = what.split_once(' ').unwrap_or((what, ""));
+        let (what, more) = what.split_once(' ').unwrap_or((what, ""));
         match what {
             "not-root" => Cause::NotRoot {
-                user: user.to_owned(),
+                user: more.to_owned(),
             },
             "no-sudo" => Cause::NoSudo {
-                user: user.to_owned(),
+                user: more.to_owned(),
             },
-            "unpack" if cause::is_full(&self.stderr) => Cause::NoSpace,
+            "unpack" if cause::is_full(more) => Cause::NoSpace,
             "unpack" => Cause::Unpack {
-                said: cause::last_lines(&self.stderr),
+                said: more.to_owned(),
             },
             other => Cause::Protocol(format!("it failed at `{other}`")),
         }

@@ -146,7 +146,7 @@ fn an_agent_that_ends_without_a_word_is_not_waited_for() {
 fn a_full_disk_and_a_lost_connection_are_told_apart() {
     let takes = "hello agent=none\nread -r verb size digest\nhead -c 10 >/dev/null\n";
     let full = host_that(&format!(
-        "{takes}echo 'gzip: stdout: No space left on device' >&2\nsay failed unpack\n"
+        "{takes}say failed unpack gzip: stdout: No space left on device\n"
     ));
     assert_eq!(cause(&full, ""), "no space left on its disk");
     let lost = host_that(&format!(

@@ -1,7 +1,9 @@
 //! A host that leaves the fleet keeps what is not ours.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
-use foundry_testbed::Wanted;
+use foundry_testbed::{Wanted, until};
 use foundry_tests::site::Site;
 
 use crate::expect::{WHOAMI, answers, bare, ended, install};
@@ -27,7 +29,8 @@ fn a_removed_host_keeps_its_data_and_what_belongs_to_others() -> Result<()> {
 
     let finished = site.foundry(&["host", "remove", "node1", "--yes"])?;
     ended(&finished, 0, &["/srv/whoami"])?;
-    bare(host)?;
+    // The agent goes last, after it has answered.
+    until("the agent to go", Duration::from_secs(20), || bare(host))?;
     let units = "systemctl cat foundry-agent.service foundry-whoami.service";
     ensure!(host.try_exec(units)?.code != Some(0));
     ensure!(

@@ -19,9 +19,9 @@ keep) d=$x; sent=no;;
 send) d=$y; sent=yes; dir=$agents/$d/bin; draft=$dir/.draft.$$;
 undo() { rm -f "$draft" "$dir/foundry-agent"; rmdir "$dir" "$agents/$d" "$agents" /opt/foundry 2>/dev/null; };
 trap "undo; exit 1" HUP INT TERM;
-mkdir -p "$dir" && head -c "$x" | gzip -dc >"$draft" && [ "$(sha256sum <"$draft")" = "$d  -" ]
-&& chmod 755 "$draft" && { sync "$draft" 2>/dev/null || :; } && mv -f "$draft" "$dir/foundry-agent"
-|| { undo; say failed unpack; exit 1; };
+why=$(exec 2>&1; mkdir -p "$dir" && head -c "$x" | gzip -dc >"$draft" && [ "$(sha256sum <"$draft")" = "$d  -" ]
+&& chmod 755 "$draft" && { sync "$draft" 2>/dev/null || :; } && mv -f "$draft" "$dir/foundry-agent")
+|| { undo; say failed unpack $(echo "$why" | head -n 1); exit 1; };
 trap - HUP INT TERM;
 if command -v restorecon >/dev/null 2>&1; then restorecon -R /opt/foundry >/dev/null 2>&1; fi;;
 *) exit 0;;
