@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(Settings::read(path.clone()).unwrap(), settings);
         let mode = fs_err::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert!(!format!("{settings:?}").contains("fe"));
+        assert!(format!("{settings:?}").contains("hmac_key: HmacKey,"));
     }
 
     #[test]
