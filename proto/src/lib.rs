@@ -5,6 +5,7 @@
 //! the edge: ids and names that were checked, digests, the identity in a certificate, and the places on a host that more
 //! than one part must agree on. Nothing here does I/O.
 
+pub mod codec;
 pub mod digest;
 pub mod framing;
 pub mod identity;

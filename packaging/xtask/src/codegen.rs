@@ -41,6 +41,7 @@ fn generate(root: &Utf8Path) -> Result<Vec<(String, String)>> {
     fs_err::create_dir_all(&out)?;
     tonic_prost_build::configure()
         .bytes(".")
+        .codec_path("crate::codec::StreamCodec")
         .out_dir(&out)
         .compile_fds(descriptors)
         .context("generate Rust from the schema")?;
