@@ -78,13 +78,12 @@ pub(super) async fn apply(
     for path in stale {
         cx.host.files.remove_file(&path).await?;
     }
-    if files_change || found.state.needs_reload {
-        systemd.reload().await?;
-    }
-    match switch(task.enabled) {
-        Some(true) => systemd.enable(&task.name).await?,
-        Some(false) => systemd.disable(&task.name).await?,
-        None => {}
+    // Enabling and disabling read unit files anew too.
+    match (switch(task.enabled), found.state.is_enabled()) {
+        (Some(true), false) => systemd.enable(&task.name).await?,
+        (Some(false), true) => systemd.disable(&task.name).await?,
+        _ if files_change || found.state.needs_reload => systemd.reload().await?,
+        _ => {}
     }
     let restart = cx.host.files.stat(&mark).await?.is_some()
         || (runs && !restarting_tasks(task, changed_before).is_empty());

@@ -47,11 +47,11 @@ pub(in crate::tasks) async fn apply(
             .write(&unit_file::path(&unit), content, Attributes::root(0o644))
             .await?;
     }
-    if !is_written || found.unit.needs_reload {
-        cx.host.systemd.reload().await?;
-    }
+    // Enabling reads unit files anew too.
     if !found.unit.is_enabled() {
         cx.host.systemd.enable(&unit).await?;
+    } else if !is_written || found.unit.needs_reload {
+        cx.host.systemd.reload().await?;
     }
     if !needs_start {
         return Ok(());
