@@ -126,6 +126,10 @@ impl Channel {
             if let Some(turn) = self.dialogue.next()? {
                 return Ok(turn);
             }
+            if self.dialogue.phase() == Phase::Failed {
+                // The far side may wait for a word before it ends.
+                self.stdin = None;
+            }
             let written = self.written();
             tokio::select! {
                 read = self.stdout.read(&mut out) => match read {
@@ -199,6 +203,6 @@ fn doing(phase: Phase) -> &'static str {
         Phase::Deciding => "looking at the host",
         Phase::Sending => "sending the agent",
         Phase::Enrolling => "enrolling",
-        Phase::Ending => "ending",
+        Phase::Ending | Phase::Failed => "ending",
     }
 }

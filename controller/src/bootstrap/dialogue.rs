@@ -51,6 +51,8 @@ pub(super) enum Phase {
     Enrolling,
     /// The agent has said its last word.
     Ending,
+    /// The host gave up. What it wrote to standard error may come later: the channel is closed and read to its end.
+    Failed,
 }
 
 /// The state of one session.
@@ -64,6 +66,8 @@ pub(super) struct Dialogue {
     /// How much of `stderr` was searched for markers.
     searched: usize,
     asked: u32,
+    /// What the host gave up at.
+    failed: String,
     journal: Vec<String>,
 }
 
@@ -86,6 +90,7 @@ impl Dialogue {
             stderr: String::new(),
             searched: 0,
             asked: 0,
+            failed: String::new(),
             journal: Vec::new(),
         }
     }
@@ -145,9 +150,8 @@ impl Dialogue {
             Phase::Sending => Err(Cause::UploadBroken {
                 ssh: cause::last_line(&self.stderr),
             }),
-            Phase::Enrolling => Err(Cause::AgentEnded {
-                said: cause::last_lines(&self.stderr),
-            }),
+            Phase::Enrolling => Err(self.agent_ended()),
+            Phase::Failed => Err(self.failure()),
         }
     }
 
@@ -243,15 +247,19 @@ impl Dialogue {
                 self.phase = Phase::Deciding;
                 Ok(Some(Turn::Hello(Hello::parse(rest))))
             }
-            ("failed", _) => Err(self.failed(rest)),
+            ("failed", _) => {
+                self.give_up(rest);
+                Ok(None)
+            }
             ("enrol", Phase::Sending) => {
                 self.phase = Phase::Enrolling;
                 Ok(None)
             }
             ("ended", Phase::Ending) => Ok(Some(Turn::Ended)),
-            ("ended", Phase::Enrolling) => Err(Cause::AgentEnded {
-                said: cause::last_lines(&self.stderr),
-            }),
+            ("ended", Phase::Enrolling) => {
+                self.give_up("enrol");
+                Ok(None)
+            }
             ("journal", Phase::Ending) => {
                 self.journal.push(rest.to_owned());
                 Ok(None)
@@ -261,8 +269,13 @@ impl Dialogue {
         }
     }
 
-    fn failed(&self, what: &str) -> Cause {
-        let (what, more) = what.split_once(' ').unwrap_or((what, ""));
+    fn give_up(&mut self, what: &str) {
+        self.phase = Phase::Failed;
+        self.failed = what.to_owned();
+    }
+
+    fn failure(&self) -> Cause {
+        let (what, more) = self.failed.split_once(' ').unwrap_or((&self.failed, ""));
         match what {
             "not-root" => Cause::NotRoot {
                 user: more.to_owned(),
@@ -274,7 +287,14 @@ impl Dialogue {
             "unpack" => Cause::Unpack {
                 said: more.to_owned(),
             },
+            "enrol" => self.agent_ended(),
             other => Cause::Protocol(format!("it failed at `{other}`")),
+        }
+    }
+
+    fn agent_ended(&self) -> Cause {
+        Cause::AgentEnded {
+            said: cause::last_lines(&self.stderr),
         }
     }
 }

@@ -36,12 +36,13 @@ pub struct Environment {
 impl Environment {
     /// Reads all of it.
     pub fn read() -> Self {
-        let home = match text("FOUNDRY_HOME") {
-            Some(home) => Utf8PathBuf::from(home),
-            None => text("HOME")
-                .map(|home| Utf8PathBuf::from(home).join(".foundry"))
-                .unwrap_or_default(),
-        };
+        let home = text("FOUNDRY_HOME").map(Utf8PathBuf::from);
+        let home =
+            home.or_else(|| text("HOME").map(|home| Utf8PathBuf::from(home).join(".foundry")));
+        // Processes in the background have folders of their own. Only an empty path cannot be made absolute.
+        let home = home
+            .and_then(|home| camino::absolute_utf8(home).ok())
+            .unwrap_or_default();
         let user = text("USER")
             .or_else(|| text("LOGNAME"))
             .unwrap_or_else(user_of_process);

@@ -111,3 +111,15 @@ fn it_cannot_be_run_for_a_file_without_a_fleet() {
         .with(2)
         .says("names no fleet yet");
 }
+
+#[test]
+fn a_home_may_be_named_by_a_relative_path() {
+    let mut environment = fleet();
+    environment.set("FOUNDRY_HOME", "./home");
+    environment.foundry("host list").with(0);
+    let status = environment
+        .foundry("controller status -o json")
+        .with(0)
+        .json();
+    assert_eq!(status["running"], true, "{status}");
+}

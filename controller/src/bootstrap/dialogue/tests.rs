@@ -26,6 +26,7 @@ fn enrolling() -> Dialogue {
     assert!(matches!(dialogue.next(), Ok(Some(Turn::Hello(_)))));
     dialogue.send(4, &Digest::of(b"x"));
     dialogue.stdout(b"@@foundry-n1 enrol\n");
+    assert_eq!(dialogue.next(), Ok(None));
     dialogue
 }
 
@@ -218,7 +219,8 @@ fn a_full_disk_is_told_from_a_broken_agent() {
         dialogue.send(4, &Digest::of(b"x"));
         // In the line itself: standard error may arrive later.
         dialogue.stdout(format!("@@foundry-n1 failed unpack {said}\n").as_bytes());
-        let cause = dialogue.next().unwrap_err();
+        assert_eq!(dialogue.next(), Ok(None));
+        let cause = dialogue.closed(Some(1)).unwrap_err();
         assert_eq!(cause == Cause::NoSpace, full, "{cause}");
     }
 }
@@ -228,14 +230,15 @@ fn an_agent_that_dies_is_not_waited_for() {
     let mut dialogue = enrolling();
     dialogue.stderr(b"foundry-agent: cannot write /var/lib/foundry: read-only file system\n");
     dialogue.stdout(b"@@foundry-n1 ended 1\n");
-    let cause = dialogue.next().unwrap_err();
+    assert_eq!(dialogue.next(), Ok(None));
+    let cause = dialogue.closed(Some(0)).unwrap_err();
     assert!(
         matches!(cause, Cause::AgentEnded { ref said } if said.contains("read-only")),
         "{cause}"
     );
     assert!(matches!(
         enrolling().closed(Some(0)),
-        Ok(Turn::Closed) | Err(_)
+        Err(Cause::AgentEnded { .. })
     ));
 }
 
@@ -269,8 +272,9 @@ fn nonsense_from_the_far_side_is_an_error() {
 fn neither_root_nor_sudo_is_said_with_the_user() {
     let mut dialogue = dialogue();
     dialogue.stdout(b"@@foundry-n1 failed no-sudo ada\n");
+    assert_eq!(dialogue.next(), Ok(None));
     assert_eq!(
-        dialogue.next(),
+        dialogue.closed(Some(3)),
         Err(Cause::NoSudo {
             user: "ada".to_owned()
         })
