@@ -88,12 +88,12 @@ impl StateError {
     /// What to do about it.
     pub fn hints(&self) -> Vec<String> {
         match self {
-            Self::NoState { fleet, known, .. } => {
+            Self::NoState { fleet, home, known } => {
                 let mut hints = vec![
                     format!(
-                        "if the controller of `{fleet}` is on another machine, name it: `controller.at: ssh://user@host`"
+                        "if the controller of `{fleet}` is on another machine (`controller.at`), run foundry there"
                     ),
-                    "if you have a backup of it, bring it back: `foundry restore FILE`".to_owned(),
+                    format!("if you have a copy of its folder, restore it: {home}/fleets/{fleet}"),
                     "if its state is lost, remove `fleet:` from the file, and take the hosts over: \
                      `foundry host bootstrap --take-over`"
                         .to_owned(),
@@ -114,7 +114,7 @@ impl StateError {
                 vec!["end it with `foundry controller stop`, or let it serve".to_owned()]
             }
             Self::SealKey { .. } | Self::Authority { .. } => {
-                vec!["bring the state back from a backup: `foundry restore FILE`".to_owned()]
+                vec!["restore the fleet's folder from a copy".to_owned()]
             }
             Self::Random | Self::Io { .. } => Vec::new(),
         }

@@ -97,7 +97,7 @@ mod tests {
         let hints = refused.hints().join("\n");
         for way in [
             "controller.at",
-            "foundry restore",
+            "restore it",
             "--take-over",
             made[0].as_str(),
         ] {

@@ -79,7 +79,7 @@ impl StoreError {
                 )]
             }
             Self::Seal { .. } | Self::Damaged { .. } => {
-                vec!["bring the state back from a backup: `foundry restore FILE`".to_owned()]
+                vec!["restore the fleet's folder from a copy".to_owned()]
             }
             Self::Conflict { .. } => vec!["run it again".to_owned()],
             Self::Open { .. } | Self::Sqlite { .. } | Self::Closed => Vec::new(),

@@ -14,12 +14,8 @@ impl Document for StatusDocument {
         let mut rows = Vec::new();
         for host in &self.hosts {
             rows.push(host.row());
-            let fresh = matches!(host.state, "healthy" | "degraded");
-            rows.extend(
-                host.assignments
-                    .iter()
-                    .map(|assignment| assignment.row(fresh)),
-            );
+            let silent = matches!(host.state, "stale" | "unreachable");
+            rows.extend(host.assignments.iter().map(|a| a.row(silent)));
         }
         if !rows.is_empty() {
             page.table(&["HOST", "STATE", "AGE", "REVISION", "MESSAGE"], rows);
@@ -70,13 +66,15 @@ impl HostDocument {
 // === impl AssignmentDocument ===
 
 impl AssignmentDocument {
-    /// What a host said that is silent now is never shown in green.
-    fn row(&self, fresh: bool) -> Vec<Cell> {
-        let (state, tone) = self.in_a_word();
-        let tone = if fresh { tone } else { Tone::Dim };
+    /// What a host said that is silent now is told as the past that it is, and never in green.
+    fn row(&self, silent: bool) -> Vec<Cell> {
+        let state = match self.in_a_word() {
+            (state, _) if silent => (format!("was {state}"), Tone::Dim),
+            (state, tone) => (state.to_owned(), tone),
+        };
         vec![
             plain(format!("  {}", self.name)),
-            (state.to_owned(), tone),
+            state,
             plain(self.age().map(time::age).unwrap_or_default()),
             plain(self.revisions()),
             brief(self.message.as_ref()),
