@@ -1,7 +1,13 @@
 //! Tasks on the real host that the test runs on. It makes and removes units, files and containers, so it runs only where
 //! `FOUNDRY_TEST_REAL_HOST=1` says that it may: as root on a host that is there for it. `FOUNDRY_TEST_IMAGE` is an archive
 //! of the `whoami` image, named [`IMAGE`]; without it, services are left out. `FOUNDRY_TEST_PACKAGE` is a package that may
-//! be installed. With `FOUNDRY_TEST_LEAVE` the service is left there, so that a reboot can be tried.
+//! be installed, `FOUNDRY_TEST_PULL` an image that can be pulled. With `FOUNDRY_TEST_LEAVE` the service is left there, so that a reboot can be tried.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![expect(
+    clippy::print_stdout,
+    reason = "who tries it on a host wants to see what it does"
+)]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -431,4 +437,49 @@ async fn a_package_is_installed_once() {
     let kept = remove(&cx, &package(false), true).await.unwrap().kept;
     assert_eq!(kept, [format!("package {name}")]);
     println!("{:?}", cx.host.runtimes.installed().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_pulled_and_one_that_cannot_be_is_named() {
+    if !may_run() {
+        return;
+    }
+    let (out, mut progress) = mpsc::channel(64);
+    let cx = Context {
+        progress: ProgressSink::new(out),
+        ..context()
+    };
+    let pulled = |reference: &str| {
+        let source = Some(image::Source::Pull(Pull::default()));
+        let reference = reference.to_owned();
+        task(
+            "image",
+            Kind::Image(Image {
+                reference,
+                source,
+                identities: Vec::new(),
+            }),
+        )
+    };
+    let missing = pulled("127.0.0.1:9/no/such:image");
+    let error = timed("a pull in vain", apply(&cx, &missing, None, &[]))
+        .await
+        .unwrap_err();
+    println!("{error}");
+    assert!(error.to_string().contains("refused"), "{error}");
+    let Ok(reference) = std::env::var("FOUNDRY_TEST_PULL") else {
+        return;
+    };
+    let runtime = cx.host.runtimes.prepare().await.unwrap();
+    runtime.remove_image(&reference).await.unwrap();
+    timed("a pull", apply(&cx, &pulled(&reference), None, &[]))
+        .await
+        .unwrap();
+    println!("{:?}", runtime.image(&reference).await.unwrap());
+    let mut lines = 0;
+    while let Ok(line) = progress.try_recv() {
+        println!("{line:?}");
+        lines += 1;
+    }
+    assert!(lines > 0);
 }
