@@ -23,7 +23,7 @@ use foundry_host::systemd::{ActiveState, UnitVerb};
 use foundry_proto::agent::v1::task::Kind;
 use foundry_proto::agent::v1::{
     Action, ArtifactRef, ContainerService, EnvVar, HealthCheck, HealthReport, Image, Limits,
-    Package, PortMapping, Switch, Task, Unit, Volume, health_check, image,
+    Package, PortMapping, Pull, Switch, Task, Unit, Volume, health_check, image,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
