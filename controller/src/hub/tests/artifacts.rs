@@ -2,9 +2,10 @@
 
 use camino::Utf8PathBuf;
 use foundry_proto::Digest;
-use foundry_proto::agent::v1::FetchArtifactRequest;
+use foundry_proto::agent::v1::{FetchArtifactRequest, Refusal};
 use tonic::Code;
 
+use super::admission::reason;
 use super::fleet::{Fleet, Host};
 
 async fn fetch(host: &Host, digest: Digest, offset: u64) -> Result<(u64, Vec<u8>), tonic::Status> {
@@ -67,6 +68,44 @@ async fn a_host_fetches_what_its_assignments_name_and_nothing_else() {
         fetch(&host, unknown, 0).await.unwrap_err().code(),
         Code::NotFound
     );
+}
+
+#[tokio::test]
+async fn removal_ends_a_fetch_that_is_under_way() {
+    let fleet = Fleet::start().await;
+    let host = fleet.host();
+    let content = vec![7; 16 * 1024 * 1024];
+    let digest = Digest::of(&content);
+    let folder = tempfile::tempdir().unwrap();
+    let path = Utf8PathBuf::from_path_buf(folder.path().join("artifact")).unwrap();
+    fs_err::write(&path, &content).unwrap();
+    fleet
+        .backend
+        .artifacts
+        .lock()
+        .unwrap()
+        .insert((host.id, digest), path);
+    let request = FetchArtifactRequest {
+        digest: digest.to_bytes(),
+        offset: 0,
+    };
+    let mut chunks = host
+        .client()
+        .await
+        .fetch_artifact(request)
+        .await
+        .unwrap()
+        .into_inner();
+    chunks.message().await.unwrap();
+    fleet.admission.remove(host.id);
+    let status = loop {
+        match chunks.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("all of it arrived"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(reason(&status), Refusal::Removed);
 }
 
 #[tokio::test]

@@ -201,18 +201,7 @@ impl Host {
 
     /// A session's stream, after this Hello.
     pub(super) async fn dial(&self, hello: Hello) -> Result<Line, Status> {
-        let mut client = self.client().await;
-        let (out, messages) = mpsc::channel(16);
-        out.send(AgentMessage {
-            body: Some(Body::Hello(hello)),
-        })
-        .await
-        .unwrap();
-        let inbound = client
-            .session(ReceiverStream::new(messages))
-            .await?
-            .into_inner();
-        Ok(Line { out, inbound })
+        dial_over(&mut self.client().await, hello).await
     }
 
     /// An open session, with its welcome.
@@ -223,6 +212,24 @@ impl Host {
         };
         (line, welcome)
     }
+}
+
+/// A session's stream over this connection.
+pub(super) async fn dial_over(
+    client: &mut ControllerClient<Channel>,
+    hello: Hello,
+) -> Result<Line, Status> {
+    let (out, messages) = mpsc::channel(16);
+    out.send(AgentMessage {
+        body: Some(Body::Hello(hello)),
+    })
+    .await
+    .unwrap();
+    let inbound = client
+        .session(ReceiverStream::new(messages))
+        .await?
+        .into_inner();
+    Ok(Line { out, inbound })
 }
 
 // === impl Line ===

@@ -11,7 +11,7 @@ use foundry_proto::agent::v1::{
 use tonic::Code;
 
 use super::admission::reason;
-use super::fleet::{Fleet, Host, Line, PATIENCE, assign, hello, outcome};
+use super::fleet::{Fleet, Host, Line, PATIENCE, assign, dial_over, hello, outcome};
 use crate::hub::{HubEvent, SessionError};
 
 /// A Hello that reports these assignments.
@@ -403,6 +403,26 @@ async fn a_silent_session_ends() {
     assert_eq!(welcome.session_ttl_ms, 300);
     assert_eq!(line.end().await.unwrap_err().code(), Code::DeadlineExceeded);
     assert!(fleet.hub.session(host.id).is_none());
+}
+
+#[tokio::test]
+async fn a_connection_goes_with_the_session_that_was_ended_on_it() {
+    let fleet = Fleet::with(|settings| settings.ttl = Duration::from_millis(100)).await;
+    let mut client = fleet.host().client().await;
+    let mut line = dial_over(&mut client, hello("boot", 1)).await.unwrap();
+    assert!(line.end().await.is_err());
+    let closed = async {
+        while client
+            .forward(tokio_stream::empty())
+            .await
+            .unwrap_err()
+            .code()
+            == Code::Unimplemented
+        {}
+    };
+    tokio::time::timeout(PATIENCE, closed)
+        .await
+        .expect("closed");
 }
 
 #[tokio::test]
