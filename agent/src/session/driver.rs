@@ -93,7 +93,13 @@ impl Driver {
             self.machine.disconnect();
             let retry_in = self.retry_in(&ended);
             self.note(&ended, retry_in);
-            let wait = tokio::time::sleep(retry_in);
+            let mut credentials = self.dialer.credentials.clone();
+            let wait = async move {
+                tokio::select! {
+                    () = tokio::time::sleep(retry_in) => {}
+                    Ok(()) = credentials.changed() => {}
+                }
+            };
             if self.beside(wait, &stop).await.is_none() {
                 break;
             }

@@ -1,6 +1,7 @@
 //! Hands instructions to the agent, in order, beside the session: a slow ledger delays no heartbeat.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use foundry_link::session::agent::Instruction;
 use foundry_proto::agent::v1::{Observe, ObserveReply};
@@ -14,6 +15,9 @@ const WAITING: usize = 16;
 
 /// Observes at a time.
 const OBSERVES: usize = 8;
+
+/// For the instruction under way when the agent stops.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Replies that wait to be sent.
 const REPLIES: usize = 8;
@@ -38,12 +42,17 @@ impl Worker {
         }
     }
 
-    /// Ends when what was handed over is done, observes apart: nobody waits for their answers any more.
-    pub(super) async fn stop(self) {
+    /// Ends when what was handed over is done, or did not end within the grace period. Nobody waits for observes any more.
+    pub(super) async fn stop(mut self) {
         drop(self.instructions);
         drop(self.replies);
-        if let Err(error) = self.task.await {
-            tracing::error!(%error, "the session's worker failed");
+        match tokio::time::timeout(GRACE, &mut self.task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the session's worker failed"),
+            Err(_) => {
+                tracing::warn!("an instruction is still under way: it is left");
+                self.task.abort();
+            }
         }
     }
 }

@@ -504,6 +504,22 @@ async fn a_new_certificate_brings_the_agent_back_with_it() {
 }
 
 #[tokio::test]
+async fn a_new_certificate_ends_the_wait_of_a_refused_agent() {
+    let mut fleet = Fleet::start();
+    *fleet.refusal.lock().unwrap() = Some(refusal(Refusal::UnknownKey));
+    let (dialer, publish) = fleet.dialer();
+    let mut running = Running::start(dialer, 0);
+    running
+        .until(|status| matches!(status.state, State::Refused { .. }))
+        .await;
+    *fleet.refusal.lock().unwrap() = None;
+    publish.send(fleet.host()).unwrap();
+    let _call = fleet.session(store("s")).await;
+    running.until(|status| status.sessions == 1).await;
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn addresses_from_the_controller_are_dialled_from_then_on() {
     let mut fleet = Fleet::start();
     let (dialer, _publish) = fleet.dialer();
