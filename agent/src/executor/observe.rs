@@ -58,13 +58,9 @@ async fn observe_item(shared: &Shared, item: &ObserveItem) -> Result<Vec<TaskDif
         return Ok(removals(held.to_undo(), assignment.purge));
     }
     let cx = shared.context(ProgressSink::none(), shared.stop.child_token());
-    let mut diffs = Vec::with_capacity(assignment.tasks.len());
-    for task in &assignment.tasks {
-        let diff = tasks::observe(&cx, task)
-            .await
-            .map_err(|error| format!("{}: {}", task.id, ErrorChain(&error)))?;
-        diffs.push(diff);
-    }
+    let mut diffs = tasks::observe_all(&cx, &assignment.tasks)
+        .await
+        .map_err(|error| ErrorChain(&error).to_string())?;
     diffs.extend(removals(held.left_over(&assignment.tasks), false));
     Ok(diffs)
 }
