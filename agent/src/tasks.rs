@@ -32,4 +32,4 @@ pub use applied::{Applied, Removed, apply, remove};
 pub use context::{ArtifactError, Artifacts, Context, ProgressSink, TaskProgress};
 pub use error::TaskError;
 pub use kinds::unsupported;
-pub use observe::{observe, observe_all};
+pub use observe::observe;

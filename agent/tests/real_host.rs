@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
 use foundry_agent::health;
 use foundry_agent::tasks::{
-    self, ArtifactError, Artifacts, Context, ProgressSink, TaskError, apply, observe, remove,
+    self, ArtifactError, Artifacts, Context, ProgressSink, TaskError, apply, remove,
 };
 use foundry_host::Host;
 use foundry_host::systemd::{ActiveState, UnitVerb};
@@ -77,6 +77,15 @@ fn unit(exec: &str) -> Task {
         ..Unit::default()
     };
     task("unit", Kind::Unit(unit))
+}
+
+/// What applying this one task would change.
+async fn observe(
+    cx: &Context,
+    task: &Task,
+) -> Result<foundry_proto::agent::v1::TaskDiff, TaskError> {
+    let mut diffs = tasks::observe(cx, std::slice::from_ref(task)).await?;
+    Ok(diffs.remove(0))
 }
 
 async fn action(cx: &Context, task: &Task) -> Action {

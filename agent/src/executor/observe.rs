@@ -58,7 +58,7 @@ async fn observe_item(shared: &Shared, item: &ObserveItem) -> Result<Vec<TaskDif
         return Ok(removals(held.to_undo(), assignment.purge));
     }
     let cx = shared.context(ProgressSink::none(), shared.stop.child_token());
-    let mut diffs = tasks::observe_all(&cx, &assignment.tasks)
+    let mut diffs = tasks::observe(&cx, &assignment.tasks)
         .await
         .map_err(|error| ErrorChain(&error).to_string())?;
     diffs.extend(removals(held.left_over(&assignment.tasks), false));

@@ -5,16 +5,11 @@ use foundry_proto::agent::v1::{Action, Task, TaskDiff};
 use super::difference::Difference;
 use super::{Context, TaskError, kinds};
 
-/// What applying the task would change. Writes nothing.
-pub async fn observe(cx: &Context, task: &Task) -> Result<TaskDiff, TaskError> {
-    observe_after(cx, task, &[], None).await
-}
-
 /// What applying these tasks in their order would change. Writes nothing.
 ///
 /// What a task finds missing may be what one before it brings, a runtime by its package: then it is to be created, as
 /// far as can be told, and not blocked.
-pub async fn observe_all(cx: &Context, tasks: &[Task]) -> Result<Vec<TaskDiff>, TaskError> {
+pub async fn observe(cx: &Context, tasks: &[Task]) -> Result<Vec<TaskDiff>, TaskError> {
     let mut diffs: Vec<TaskDiff> = Vec::with_capacity(tasks.len());
     let mut changing = Vec::new();
     for task in tasks {

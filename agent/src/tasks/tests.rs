@@ -17,8 +17,7 @@ use foundry_proto::agent::v1::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Applied, ArtifactError, Artifacts, Context, ProgressSink, TaskError, apply, observe,
-    observe_all, remove, unsupported,
+    Applied, ArtifactError, Artifacts, Context, ProgressSink, TaskError, apply, remove, unsupported,
 };
 
 const IMAGE: &str = "docker.io/traefik/whoami:v1.11";
@@ -88,6 +87,15 @@ fn service() -> ContainerService {
 
 fn service_task() -> Task {
     task("service", Kind::ContainerService(service()))
+}
+
+/// What applying this one task would change.
+async fn observe(
+    cx: &Context,
+    task: &Task,
+) -> Result<foundry_proto::agent::v1::TaskDiff, TaskError> {
+    let mut diffs = crate::tasks::observe(cx, std::slice::from_ref(task)).await?;
+    Ok(diffs.remove(0))
 }
 
 async fn action(cx: &Context, task: &Task) -> Action {
@@ -532,7 +540,7 @@ async fn without_a_runtime_it_is_blocked_unless_a_package_brings_one() {
             absent: false,
         }),
     );
-    let diffs = observe_all(&cx, &[package.clone(), image_task()])
+    let diffs = crate::tasks::observe(&cx, &[package.clone(), image_task()])
         .await
         .unwrap();
     assert_eq!(diffs[0].diff, "package docker.io");
