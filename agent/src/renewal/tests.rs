@@ -127,7 +127,7 @@ async fn addresses_and_authorities_are_taken_over_where_they_are_given() {
     bed.renewal
         .settings(std::slice::from_ref(&address), &both)
         .await;
-    assert_eq!(*addresses.borrow(), [address.clone()]);
+    assert_eq!(*addresses.borrow(), std::slice::from_ref(&address));
     assert_eq!(
         Settings::read(bed.places.settings()).unwrap().addresses,
         [address]
