@@ -33,6 +33,9 @@ impl Engine {
     /// When this is not root, a program is missing, or the engine does not come up; the message holds its last words.
     pub fn start() -> Result<Self> {
         let engine = Self(());
+        if engine.answers() {
+            return Ok(engine);
+        }
         fs::create_dir_all(RUN).context("make the engine's folder (root is needed)")?;
         let _one_at_a_time = lock(&format!("{RUN}/start.lock"))?;
         if engine.answers() {
