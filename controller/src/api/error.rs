@@ -138,7 +138,7 @@ mod tests {
             kind: ErrorKind::Busy,
             message: "another run is under way".to_owned(),
             causes: vec!["run 4711 of anna@desk".to_owned()],
-            hints: vec!["wait — or `--lock-wait 5m`".to_owned()],
+            hints: vec!["wait — or `--lock-wait 300`".to_owned()],
         };
         assert_eq!(ApiError::from_status(&error.to_status()), error);
     }

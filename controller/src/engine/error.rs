@@ -187,7 +187,7 @@ impl EngineError {
             ),
             Self::Leased { run, .. } => vec![
                 format!("follow it: `foundry runs show {run}`"),
-                "wait for it: `--lock-wait 5m`".to_owned(),
+                "wait for it: `--lock-wait 300`".to_owned(),
             ],
             Self::NoHost { near, .. } if !near.is_empty() => {
                 vec![format!("did you mean {}?", near.join(" or "))]

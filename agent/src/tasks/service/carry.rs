@@ -10,7 +10,7 @@ use foundry_proto::agent::v1::ContainerService;
 use futures_util::FutureExt;
 
 use super::diff::{is_ours, needs_start};
-use super::settings::{self, Settings};
+use super::settings::{self, ENV_MODE, Settings};
 use super::{folders, found, unit_text};
 use crate::tasks::settle::{self, START_LIMIT, Start};
 use crate::tasks::{Context, Removed, TaskError, unit, unit_file};
@@ -134,6 +134,6 @@ async fn write_env(cx: &Context, settings: &Settings<'_>) -> Result<(), TaskErro
     Ok(cx
         .host
         .files
-        .write(&file, content, Attributes::root(0o600))
+        .write(&file, content, Attributes::root(ENV_MODE))
         .await?)
 }

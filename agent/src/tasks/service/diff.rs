@@ -7,7 +7,7 @@ use foundry_host::systemd::LoadState;
 use foundry_proto::layout::{LABEL_FLEET, LABEL_SERVICE, LABEL_SETTINGS};
 
 use super::found::Found;
-use super::settings::Settings;
+use super::settings::{ENV_MODE, Settings};
 use crate::tasks::difference::{self, Difference};
 use crate::tasks::{image, unit_file};
 
@@ -34,6 +34,13 @@ pub(super) fn diff(settings: &Settings<'_>, unit_text: &str, found: &Found) -> D
         None => parts.push(format!("unit {unit}, image {}", settings.task.image)),
     }
     parts.extend(env_diff(settings, found.env_text.as_deref()));
+    if let Some(mode) = found.env_mode.filter(|mode| mode & 0o7777 != ENV_MODE) {
+        let file = settings.env_file();
+        parts.push(format!(
+            "{file}: mode {:03o} -> {ENV_MODE:03o}",
+            mode & 0o7777
+        ));
+    }
     parts.extend(
         found
             .missing_folders
@@ -175,8 +182,8 @@ mod tests {
 
     use super::super::found::Found;
     use super::super::settings::tests::{fleet, whoami};
-    use super::super::settings::{Port, Settings};
-    use super::diff;
+    use super::super::settings::{ENV_MODE, Port, Settings};
+    use super::{diff, needs_start};
     use crate::tasks::difference::Difference;
 
     const TEXT: &str = "unit\n";
@@ -188,6 +195,7 @@ mod tests {
         Found {
             unit_text: Some(TEXT.as_bytes().to_vec()),
             env_text: Some(settings.env_text().into_bytes()),
+            env_mode: Some(ENV_MODE),
             unit: UnitState {
                 load: LoadState::Loaded,
                 active: ActiveState::Active,
@@ -261,6 +269,17 @@ mod tests {
     }
 
     #[test]
+    fn variables_that_others_can_read_are_a_change_without_a_restart() {
+        let (fleet, task) = (fleet(), whoami());
+        let settings = Settings::read(&fleet, &task).unwrap();
+        let mut found = as_wanted(&settings);
+        found.env_mode = Some(0o100_644);
+        let text = "/etc/foundry/services/whoami.env: mode 644 -> 600";
+        assert_eq!(diff(&settings, TEXT, &found), Difference::update(text));
+        assert!(!needs_start(&settings, TEXT, &found));
+    }
+
+    #[test]
     fn what_is_not_ours_blocks_by_name() {
         let foreign = diff_after(|found| {
             let container = found.container.as_mut().unwrap();
@@ -297,6 +316,7 @@ mod tests {
         let settings = Settings::read(&fleet, &task).unwrap();
         let mut found = Found {
             env_text: None,
+            env_mode: None,
             ..as_wanted(&settings)
         };
         assert_eq!(diff(&settings, TEXT, &found), Difference::None);

@@ -16,6 +16,7 @@ const LONGEST: u64 = 4 * 1024 * 1024;
 pub(super) struct Found {
     pub(super) unit_text: Option<Vec<u8>>,
     pub(super) env_text: Option<Vec<u8>>,
+    pub(super) env_mode: Option<u32>,
     pub(super) unit: UnitState,
     /// The container of this name, whosever it is.
     pub(super) container: Option<ContainerState>,
@@ -46,11 +47,15 @@ pub(super) async fn find(
     let host_side = async {
         let unit_text = files.read(&unit_path, LONGEST).await?;
         let env_text = files.read(&env_path, LONGEST).await?;
+        let env_mode = files
+            .stat(&env_path)
+            .await?
+            .map(|stat| stat.attributes.mode);
         let missing_folders = folders::missing(cx, settings).await?;
-        Ok::<_, TaskError>((unit_text, env_text, missing_folders))
+        Ok::<_, TaskError>((unit_text, env_text, env_mode, missing_folders))
     };
     let systemd_side = async { Ok::<_, TaskError>(cx.host.systemd.state(&unit).await?) };
-    let ((containers, image), (unit_text, env_text, missing_folders), unit) =
+    let ((containers, image), (unit_text, env_text, env_mode, missing_folders), unit) =
         tokio::try_join!(runtime_side, host_side, systemd_side)?;
     let taken = ports::taken(cx, settings, &containers).await?;
     let container = containers
@@ -59,6 +64,7 @@ pub(super) async fn find(
     Ok(Found {
         unit_text,
         env_text,
+        env_mode,
         unit,
         container,
         image,

@@ -16,6 +16,9 @@ use crate::tasks::TaskError;
 
 const DEFAULT_STOP_TIMEOUT: u32 = 30;
 
+/// Of the env file: what stands in it is for root alone.
+pub(super) const ENV_MODE: u32 = 0o600;
+
 /// What a service is to be, every value good for its place.
 pub(super) struct Settings<'a> {
     pub(super) task: &'a ContainerService,
