@@ -42,12 +42,11 @@ impl Engine {
             return Ok(engine);
         }
         raise_inotify_limit()?;
+        clear_remains("docker.pid")?;
+        clear_remains("exec/containerd/containerd.pid")?;
         engine.spawn()?;
-        until("the Docker engine", Duration::from_secs(30), || {
-            engine
-                .docker(["version"])
-                .map(drop)
-                .with_context(|| engine.last_words())
+        until("the Docker engine", Duration::from_secs(60), || {
+            engine.version().with_context(|| engine.last_words())
         })?;
         Ok(engine)
     }
@@ -109,7 +108,16 @@ impl Engine {
     }
 
     fn answers(&self) -> bool {
-        self.docker(["version"]).is_ok()
+        self.version().is_ok()
+    }
+
+    /// One question with a limit: an engine that hangs takes connections and says nothing.
+    fn version(&self) -> Result<()> {
+        let mut command = Command::new("timeout");
+        command
+            .args(["5", "docker", "version"])
+            .env("DOCKER_HOST", socket());
+        run(&mut command)?.success().map(drop)
     }
 
     /// Starts dockerd in its own process group, so that it outlives a test that is killed.
@@ -145,6 +153,32 @@ impl Engine {
 /// The engine's address.
 fn socket() -> String {
     format!("unix://{RUN}/docker.sock")
+}
+
+/// Removes what an engine that was killed left: a process id that another process may have by now, which keeps the next
+/// engine from starting, and a process of ours that still has it.
+fn clear_remains(pid_file: &str) -> Result<()> {
+    let file = Utf8Path::new(RUN).join(pid_file);
+    let Ok(id) = fs::read_to_string(&file) else {
+        return Ok(());
+    };
+    let command_line = Utf8Path::new("/proc").join(id.trim()).join("cmdline");
+    // One that has ended and was not waited for has an empty command line.
+    let is_ours = || fs::read_to_string(&command_line).is_ok_and(|line| line.contains(RUN));
+    if is_ours() {
+        run(Command::new("kill").args(["-9", id.trim()]))?;
+        until(
+            "an engine that hangs to end",
+            Duration::from_secs(10),
+            || {
+                if is_ours() {
+                    bail!("it still runs")
+                }
+                Ok(())
+            },
+        )?;
+    }
+    Ok(fs::remove_file(file)?)
 }
 
 fn raise_inotify_limit() -> Result<()> {
