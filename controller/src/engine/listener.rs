@@ -28,6 +28,9 @@ const BEHIND: usize = 16 * 1024;
 /// Agents that are alive are back within this time, however long they were away.
 pub(crate) const BACK_WITHIN: Duration = Duration::from_secs(20);
 
+/// How often it is looked which hosts were heard; far less than it takes to end a silent session.
+const HEARD: Duration = Duration::from_secs(1);
+
 /// The hub, once it listens.
 pub(crate) struct Listener {
     core: Arc<Core>,
@@ -90,7 +93,7 @@ impl Listener {
             Arc::clone(&self.core.clock),
             self.core.admission.clone(),
             as_backend(&self.core),
-            stop,
+            stop.clone(),
         );
         match started.await {
             Ok(hub) => {
@@ -100,6 +103,8 @@ impl Listener {
                     self.events.clone(),
                     self.stop.clone(),
                 ));
+                let core = Arc::clone(&self.core);
+                self.tasks.spawn(hear(core, hub.clone(), stop));
                 self.with(|state| {
                     state.hub = Some(hub.clone());
                     state.error = None;
@@ -232,5 +237,21 @@ impl Listener {
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Keeps in the view when hosts were last heard, since that is to be known after their sessions. Runs until `stop`.
+async fn hear(core: Arc<Core>, hub: Hub, stop: CancellationToken) {
+    let mut look = tokio::time::interval(HEARD);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = look.tick() => {}
+        }
+        let now_ms = now_ms();
+        for session in hub.sessions() {
+            let age_ms = u64::try_from(session.seen.as_millis()).unwrap_or(u64::MAX);
+            core.view.heard(session.host, now_ms.saturating_sub(age_ms));
+        }
     }
 }

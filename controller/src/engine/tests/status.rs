@@ -1,5 +1,7 @@
 //! Status, drift and events.
 
+use std::time::Duration;
+
 use foundry_proto::agent::v1::Action;
 use foundry_proto::operator::v1::{
     EventsRequest, HostState, ObserveRequest, Overall, StatusReport, StatusRequest,
@@ -8,6 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 
 use super::fleet::{Fleet, PATIENCE};
+use crate::engine::view::HostView;
 
 async fn status(fleet: &Fleet, spec: &str) -> StatusReport {
     let request = StatusRequest {
@@ -81,6 +84,34 @@ async fn a_host_is_healthy_when_it_says_so_and_what_it_said_is_kept() {
     assert_eq!(report.hosts[0].state(), HostState::Stale, "{report:?}");
     assert_eq!(report.hosts[0].assignments[0].achieved, Some(1));
     assert!(report.hosts[0].age_ms.is_some());
+}
+
+#[tokio::test]
+async fn the_last_sign_of_life_is_known_after_the_session() {
+    let fleet = Fleet::start().await;
+    let host = fleet.enrol("node1").await;
+    let online = host.online().await;
+    let view = &fleet.engine.inner.core.view;
+    let times = || {
+        let look = |host: &HostView| (host.connected_ms, host.seen_ms, host.gone_ms);
+        view.read(host.id, look).unwrap()
+    };
+    // A heartbeat later than the hello is taken in.
+    let begin = times().1;
+    let beat = async {
+        while times().1 < begin + 1000 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, beat).await.expect("in time");
+    let mut news = view.watch(host.id).unwrap();
+    drop(online);
+    let gone = news.wait_for(|_| times().2.is_some());
+    let gone = tokio::time::timeout(PATIENCE, gone).await;
+    drop(gone.expect("in time").unwrap());
+    let (connected_ms, seen_ms, gone_ms) = times();
+    assert_eq!(connected_ms, None);
+    assert!(seen_ms >= begin + 1000 && Some(seen_ms) <= gone_ms);
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ pub(crate) struct Ending {
 pub(crate) struct HostView {
     /// What is stored of it.
     pub(crate) row: HostRow,
-    /// Its last sign of life, as of the begin or the end of a session; 0: never seen.
+    /// Its last sign of life, at most a second behind while it has a session; 0: never seen.
     pub(crate) seen_ms: u64,
     /// Since when it has a session.
     pub(crate) connected_ms: Option<u64>,
@@ -123,11 +123,15 @@ impl HostView {
         }
     }
 
-    /// Its session ended.
+    /// It gave a sign of life at that time.
+    pub(crate) fn heard(&mut self, at_ms: u64) {
+        self.seen_ms = self.seen_ms.max(at_ms);
+    }
+
+    /// Its session ended, which is no sign of life: it may have been silent for long.
     pub(crate) fn gone(&mut self, now_ms: u64) {
         self.connected_ms = None;
         self.gone_ms = Some(now_ms);
-        self.seen_ms = now_ms;
     }
 
     /// It said that something happened. The name whose holding changed.
@@ -391,6 +395,16 @@ mod tests {
         view.event(&event(1, outcome(Phase::Achieved)), 2000);
         view.hello(&hello(1, Phase::Applying), 1000);
         assert_eq!(phase(&view), Some((1, Phase::Achieved)));
+    }
+
+    #[test]
+    fn the_end_of_a_session_is_no_sign_of_life() {
+        let mut view = HostView::default();
+        view.hello(&hello(1, Phase::Achieved), 1000);
+        view.heard(3000);
+        view.heard(2000);
+        view.gone(18_000);
+        assert_eq!((view.seen_ms, view.gone_ms), (3000, Some(18_000)));
     }
 
     #[test]

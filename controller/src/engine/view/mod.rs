@@ -96,6 +96,13 @@ impl View {
         Some(result)
     }
 
+    /// It was heard at that time. Told to nobody: only its age is another one.
+    pub(crate) fn heard(&self, id: HostId, at_ms: u64) {
+        if let Some(slot) = self.write().get_mut(&id) {
+            slot.view.heard(at_ms);
+        }
+    }
+
     /// Looks at a host.
     pub(crate) fn read<T>(&self, id: HostId, look: impl FnOnce(&HostView) -> T) -> Option<T> {
         self.read_all().get(&id).map(|slot| look(&slot.view))
