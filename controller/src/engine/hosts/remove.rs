@@ -23,6 +23,8 @@ const TIMEOUT: Duration = Duration::from_secs(5 * 60);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A host that goes away in the middle may be back, or may have taken its agent away before it could say so.
 const AWAY: Duration = Duration::from_secs(30);
+/// The agent takes itself away once its outcome was acknowledged, and stops last; it is waited for this long.
+const LEAVING: Duration = Duration::from_secs(15);
 /// The command that does the same on the host itself.
 const BY_HAND: &str = "/opt/foundry/agents/current/bin/foundry-agent uninstall";
 
@@ -46,11 +48,15 @@ impl Engine {
             None if !request.force => return Err(EngineError::HostAway { hostname }),
             None => self.revoked(&request, "it did not answer"),
             Some(session) => match self.uninstall(&session, &request).await {
-                Ok(outcome) => RemoveHostReply {
-                    uninstalled: true,
-                    kept: outcome.kept,
-                    message: outcome.message,
-                },
+                Ok(outcome) => {
+                    // One that stays is revoked all the same.
+                    let _ = tokio::time::timeout(LEAVING, session.closed()).await;
+                    RemoveHostReply {
+                        uninstalled: true,
+                        kept: outcome.kept,
+                        message: outcome.message,
+                    }
+                }
                 Err(error) if request.force => self.revoked(&request, &error.to_string()),
                 Err(error) => return Err(error),
             },

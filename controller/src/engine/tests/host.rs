@@ -9,9 +9,9 @@ use foundry_proto::agent::v1::agent_message::Body;
 use foundry_proto::agent::v1::controller_client::ControllerClient;
 use foundry_proto::agent::v1::controller_message::Body as Order;
 use foundry_proto::agent::v1::{
-    Accepted, Action, AgentMessage, Assign, Assignment, Event, Health, HealthReport, Heartbeat,
-    Hello, Holding, JobOutcome, ObserveReply, ObservedAssignment, Outcome, Phase, Pong, Rejected,
-    TaskDiff, TaskResult, event, job_outcome,
+    Accepted, Action, AgentMessage, Assign, Assignment, ControllerMessage, Event, Health,
+    HealthReport, Heartbeat, Hello, Holding, JobOutcome, ObserveReply, ObservedAssignment, Outcome,
+    Phase, Pong, Rejected, TaskDiff, TaskResult, event, job_outcome,
 };
 use foundry_proto::{FleetId, HostId};
 use hyper_util::rt::TokioIo;
@@ -56,6 +56,10 @@ struct Disk {
     assigned: Vec<(String, u64)>,
     number: u64,
     start: u64,
+    /// The event that says that everything was taken away.
+    uninstalled: Option<u64>,
+    /// It has taken its agent away.
+    left: bool,
     /// What is there that nobody of ours made, by task.
     found: BTreeMap<String, TaskDiff>,
 }
@@ -91,6 +95,11 @@ impl Host {
     /// Names and revisions as they were sent, in order.
     pub(super) fn assigned(&self) -> Vec<(String, u64)> {
         self.disk.lock().unwrap().assigned.clone()
+    }
+
+    /// Its agent was taken away, and has ended its session by itself.
+    pub(super) fn has_left(&self) -> bool {
+        self.disk.lock().unwrap().left
     }
 
     /// Something is on the host already.
@@ -144,6 +153,12 @@ impl Host {
                     order = inbound.message() => order,
                 };
                 let Ok(Some(order)) = order else { return };
+                if host.may_leave(&order) {
+                    // Taking the agent away takes a while.
+                    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+                    host.disk.lock().unwrap().left = true;
+                    return;
+                }
                 for body in host.answer(order.body.expect("a body")) {
                     if out.send(AgentMessage { body: Some(body) }).await.is_err() {
                         return;
@@ -154,6 +169,15 @@ impl Host {
         Ok(Online {
             _line: line.drop_guard(),
         })
+    }
+
+    /// Whether its last word was acknowledged.
+    fn may_leave(&self, order: &ControllerMessage) -> bool {
+        let Some(Order::Ack(ack)) = &order.body else {
+            return false;
+        };
+        let uninstalled = self.disk.lock().unwrap().uninstalled;
+        uninstalled.is_some_and(|number| number <= ack.through)
     }
 
     fn hello(&self) -> Hello {
@@ -212,7 +236,10 @@ impl Host {
                     kept: vec!["/var/lib/web".to_owned()],
                     ..JobOutcome::default()
                 };
-                vec![self.event("", 0, event::Body::Job(outcome))]
+                let event = self.event("", 0, event::Body::Job(outcome));
+                let mut disk = self.disk.lock().unwrap();
+                disk.uninstalled = Some(disk.number);
+                vec![event]
             }
             Order::Welcome(_)
             | Order::Ack(_)

@@ -85,6 +85,7 @@ async fn a_removed_host_is_asked_to_clean_up_and_let_in_no_more() {
     let reply = fleet.engine.remove_host(request).await.unwrap();
     assert!(reply.uninstalled, "{reply:?}");
     assert_eq!(reply.kept, ["/var/lib/web"]);
+    assert!(host.has_left(), "the answer came before the host was clean");
     let refused = host.try_online().await.err().expect("it is let in no more");
     let reason = refused
         .metadata()
