@@ -22,6 +22,8 @@ pub(crate) enum Sight<'a> {
 pub(crate) enum Standing<'a> {
     /// It has none, or took it away at this revision.
     Absent(u64),
+    /// It has none, and this content waits for it.
+    Stored(u64),
     /// It has another content.
     Other(u64),
     /// It reached this content.
@@ -73,6 +75,8 @@ pub(crate) fn standing(digest: Digest, known: Option<&Known>) -> Standing<'_> {
     };
     let revision = known.revision;
     match known.phase {
+        _ if known.stored && known.digest == digest => Standing::Stored(revision),
+        _ if known.stored => Standing::Absent(revision),
         Phase::Removed => Standing::Absent(revision),
         _ if known.digest != digest => Standing::Other(revision),
         Phase::Achieved => Standing::Reached(revision),
@@ -96,7 +100,9 @@ pub(crate) fn apply(want: &Desired, known: Option<&Known>, sight: Sight<'_>) -> 
     verdict.reached = matches!(standing, Standing::Reached(_));
     verdict.order = match standing {
         Standing::Reached(_) if verdict.changes.is_empty() => None,
-        Standing::Underway(revision) => Some(Revision::Pending(revision)),
+        Standing::Stored(revision) | Standing::Underway(revision) => {
+            Some(Revision::Pending(revision))
+        }
         Standing::Absent(revision)
         | Standing::Other(revision)
         | Standing::Reached(revision)
@@ -113,9 +119,11 @@ pub(crate) fn apply(want: &Desired, known: Option<&Known>, sight: Sight<'_>) -> 
 /// What has to be done so that the host has nothing under this name.
 pub(crate) fn remove(removal: &Desired, known: &Known) -> Verdict {
     let order = match standing(removal.digest, Some(known)) {
+        // Nothing is there, but it would be once the host takes what is stored.
+        Standing::Absent(revision) if known.stored => Revision::Above(revision),
         // Removed already, or by an order whose outcome says so.
         Standing::Absent(_) | Standing::Reached(_) => return Verdict::default(),
-        Standing::Underway(revision) => Revision::Pending(revision),
+        Standing::Stored(revision) | Standing::Underway(revision) => Revision::Pending(revision),
         Standing::Other(revision) | Standing::Ended(revision, _) => Revision::Above(revision),
     };
     let diff = if removal.assignment.purge {
@@ -173,7 +181,7 @@ fn unseen(want: &Desired, standing: Standing<'_>) -> Verdict {
                 ..Verdict::default()
             }
         }
-        Standing::Absent(_) => created(want, FROM_LAST_KNOWN, None),
+        Standing::Absent(_) | Standing::Stored(_) => created(want, FROM_LAST_KNOWN, None),
         Standing::Other(_) | Standing::Underway(_) | Standing::Ended(..) => Verdict {
             changes: vec![TaskChange::whole(
                 Action::Update,
@@ -205,7 +213,9 @@ fn created(want: &Desired, diff: &str, known_after: Option<&str>) -> Verdict {
 /// Why a host is sent something although nothing on it looks different.
 fn reason(standing: Standing<'_>) -> String {
     match standing {
-        Standing::Absent(_) => "is in place already; the agent takes charge of it".to_owned(),
+        Standing::Absent(_) | Standing::Stored(_) => {
+            "is in place already; the agent takes charge of it".to_owned()
+        }
         Standing::Other(_) => "its settings change".to_owned(),
         Standing::Reached(_) => String::new(),
         Standing::Underway(revision) => format!("revision {revision} is being applied"),

@@ -97,29 +97,32 @@ pub enum View {
     Unreachable {
         /// Why, for people.
         reason: String,
-        /// What it had when it last spoke.
+        /// What it had when it last spoke, and what has been stored for it since.
         known: Vec<Known>,
     },
     /// It answered.
     Observed {
-        /// What it says that it has.
+        /// What it says that it has, and what is stored for it beside that.
         known: Vec<Known>,
         /// What it found for each assignment that it was asked about.
         observed: Vec<Observation>,
     },
 }
 
-/// What a host says that it has under a name: the controller's record of a `Holding`.
+/// What a host says that it has under a name: the controller's record of a `Holding`. Where it has nothing, what is stored
+/// for it until it takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
     /// Under which name.
     pub name: AssignmentName,
-    /// The newest that it accepted.
+    /// The newest that it accepted, or that is stored for it.
     pub revision: u64,
     /// Of that revision's content.
     pub digest: Digest,
-    /// How far it came.
+    /// How far it came; unspecified where it is only stored.
     pub phase: Phase,
+    /// The host has nothing under this name, and takes this revision when it is delivered.
+    pub stored: bool,
     /// Cause, where the phase is a failure.
     pub message: String,
 }

@@ -98,7 +98,7 @@ pub struct Order {
 pub enum Revision {
     /// A new one, higher than this one that the host has reported (0: none), and than any that the store gave out.
     Above(u64),
-    /// The host is at it already: it has only to be awaited, or delivered again.
+    /// The host is at it already, or it is stored for the host: it has only to be awaited, or delivered again.
     Pending(u64),
 }
 

@@ -402,6 +402,50 @@ fn removal_takes_what_is_selected_and_there() {
 }
 
 #[test]
+fn what_a_host_has_not_taken_yet_is_an_orphan_and_can_be_withdrawn() {
+    let esc = want("node1", "esc", 1);
+    let purged = removal(host("node1"), service("esc"), true);
+    let taken_back = removal(host("node1"), service("esc"), false);
+    for (waiting, step) in [
+        (&esc, "node1/service/esc>3 @0"),
+        (&purged, "node1/service/esc>3 @0"),
+        (&taken_back, "node1/service/esc=3 @0"),
+    ] {
+        for view in [
+            unreachable("node1", vec![stored(waiting, 3)]),
+            observed("node1", vec![stored(waiting, 3)], vec![]),
+        ] {
+            let mut inputs = inputs(vec![view], vec![]);
+            let listed = plan(&inputs);
+            assert_eq!(listed.summary.orphaned, 1);
+            assert!(listed.steps.is_empty(), "{:?}", steps(&listed));
+            inputs.prune = true;
+            let pruned = plan(&inputs);
+            assert_eq!(steps(&pruned), [step]);
+            assert_eq!(changes(&pruned), ["-node1/service/esc : its data is kept"]);
+            inputs.goal = Goal::Remove;
+            assert_eq!(steps(&plan(&inputs)), [step]);
+        }
+    }
+}
+
+#[test]
+fn what_waits_for_a_host_is_still_to_be_made_and_not_numbered_again() {
+    let esc = want("node1", "esc", 1);
+    let taken_back = removal(host("node1"), service("esc"), false);
+    for (waiting, step) in [
+        (&esc, "node1/service/esc=3 @0"),
+        (&want("node1", "esc", 2), "node1/service/esc>3 @0"),
+        (&taken_back, "node1/service/esc>3 @0"),
+    ] {
+        let view = unreachable("node1", vec![stored(waiting, 3)]);
+        let plan = plan(&inputs(vec![view], vec![esc.clone()]));
+        assert_eq!(steps(&plan), [step]);
+        assert_eq!((plan.summary.create, plan.summary.orphaned), (2, 0));
+    }
+}
+
+#[test]
 fn a_removal_under_way_is_awaited_and_a_failed_one_tried_again() {
     let removal = removal(host("node1"), service("a"), false);
     for (phase, expected) in [
@@ -511,13 +555,13 @@ const PHASES: [Phase; 10] = [
 
 const ACTIONS: [foundry_proto::agent::v1::Action; 4] = [Unchanged, Create, Update, Remove];
 
-/// One service on one host: wanted in which version, held in which and how, seen how.
+/// One service on one host: wanted in which version, held in which and how (past the phases: only stored), seen how.
 type Cell = (Option<u32>, Option<(u32, usize)>, usize);
 
 fn fleets() -> impl Strategy<Value = Inputs> {
     let cell = (
         prop::option::of(1u32..3),
-        prop::option::of((0u32..3, 0usize..PHASES.len())),
+        prop::option::of((0u32..3, 0usize..=PHASES.len())),
         0usize..ACTIONS.len(),
     );
     let hosts = prop::collection::vec((0u8..3, prop::collection::vec(cell, 0..4)), 0..5);
@@ -566,7 +610,10 @@ fn fleet_host(
                 0 => removal(host(on), service(&name), false),
                 version => want(on, &name, *version),
             };
-            held.push(known(&content, 5, PHASES[*phase]));
+            held.push(match PHASES.get(*phase) {
+                Some(phase) => known(&content, 5, *phase),
+                None => stored(&content, 5),
+            });
         }
     }
     match kind {

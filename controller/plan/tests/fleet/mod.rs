@@ -35,7 +35,16 @@ pub(crate) fn known(want: &Desired, revision: u64, phase: Phase) -> Known {
         revision,
         digest: want.digest,
         phase,
+        stored: false,
         message: String::new(),
+    }
+}
+
+/// What is stored for a host that has nothing under this name.
+pub(crate) fn stored(want: &Desired, revision: u64) -> Known {
+    Known {
+        stored: true,
+        ..known(want, revision, Phase::Unspecified)
     }
 }
 
@@ -165,6 +174,7 @@ pub(crate) fn after(inputs: &Inputs, plan: &Plan) -> Inputs {
                 revision,
                 digest: order.digest,
                 phase,
+                stored: false,
                 message: String::new(),
             });
         }

@@ -1,18 +1,19 @@
 //! Seeing hosts: all at once, each in its own time, none delaying another.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use foundry_plan::{Desired, Known, Observation, Phase, Selection, View};
 use foundry_proto::agent::v1::ObserveItem;
-use foundry_proto::{Digest, HostId};
+use foundry_proto::{AssignmentName, Digest, HostId};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::super::core::Core;
 use super::super::error::{EngineError, date};
 use super::super::listener::Listener;
-use super::super::view::HostView;
+use super::super::view::{HostView, Order};
 use super::Engine;
 use crate::hub::SessionHandle;
 
@@ -120,16 +121,39 @@ pub(super) fn item(want: &Desired) -> ObserveItem {
     }
 }
 
-/// What the planner is told that a host has.
+/// What the planner is told that a host has, or will have once it takes what is stored for it.
 pub(in crate::engine) fn known_of(host: &HostView) -> Vec<Known> {
-    let known = host.holdings.iter().map(|(name, holding)| Known {
+    let stored: BTreeMap<_, _> = undelivered(host).collect();
+    let held = host
+        .holdings
+        .iter()
+        .filter(|(name, _)| !stored.contains_key(name));
+    let held = held.map(|(name, holding)| Known {
         name: name.clone(),
         revision: holding.revision,
         digest: Digest::try_from(&holding.digest).unwrap_or_else(|_| Digest::from([0; 32])),
         phase: Phase::try_from(holding.phase).unwrap_or_default(),
+        stored: false,
         message: holding.message.clone(),
     });
-    known.collect()
+    let waiting = stored.iter().map(|(name, order)| Known {
+        name: (*name).clone(),
+        revision: order.revision,
+        digest: order.digest,
+        phase: Phase::Unspecified,
+        stored: true,
+        message: String::new(),
+    });
+    held.chain(waiting).collect()
+}
+
+/// Orders that a host has not accepted, where it has nothing under their name.
+fn undelivered(host: &HostView) -> impl Iterator<Item = (&AssignmentName, &Order)> {
+    host.orders.iter().filter(|(name, order)| {
+        host.holdings
+            .get(*name)
+            .is_none_or(|held| held.phase() == Phase::Removed && held.revision < order.revision)
+    })
 }
 
 /// Why nothing is heard of a host.

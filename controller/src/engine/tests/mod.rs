@@ -5,3 +5,4 @@ mod host;
 mod hosts;
 mod runs;
 mod status;
+mod withdrawn;
