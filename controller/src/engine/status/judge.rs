@@ -149,6 +149,22 @@ pub(super) fn assignments(host: &HostView, now_ms: u64) -> Vec<AssignmentStatus>
         .collect()
 }
 
+/// What a host that is silent now said last: how it is now is not known, and what it did stays true.
+pub(super) fn last_heard(assignments: &mut [AssignmentStatus]) {
+    for assignment in assignments {
+        let was = match assignment.healthy.take() {
+            Some(true) => "was healthy when last heard",
+            Some(false) => "was unhealthy when last heard",
+            None => continue,
+        };
+        if assignment.message.is_empty() {
+            was.clone_into(&mut assignment.message);
+        } else if assignment.state == phase_word(Phase::Achieved) {
+            assignment.message = format!("{was}: {}", assignment.message);
+        }
+    }
+}
+
 /// One that nobody has told the host of yet.
 pub(super) fn pending(name: &AssignmentName) -> AssignmentStatus {
     AssignmentStatus {
@@ -258,7 +274,7 @@ mod tests {
     use foundry_proto::operator::v1::{HostState, HostStatus, Overall};
     use foundry_proto::{Digest, HostId};
 
-    use super::{Contact, assignments, host, overall};
+    use super::{Contact, assignments, host, last_heard, overall};
     use crate::engine::view::{HostView, Order};
     use crate::hub::SessionInfo;
     use crate::store::HoldingRecord;
@@ -329,6 +345,27 @@ mod tests {
         assert_eq!(judged(&view, None, Some(60)), HostState::Unreachable);
         view.seen_ms = 0;
         assert_eq!(judged(&view, None, Some(60)), HostState::Unknown);
+    }
+
+    #[test]
+    fn how_a_silent_host_is_now_is_not_known() {
+        let said = |phase, healthy, message: &str| {
+            let mut view = view(phase, healthy);
+            let holding = view.holdings.get_mut(&"service/web".parse().unwrap());
+            message.clone_into(&mut holding.unwrap().health_message);
+            let mut assignments = assignments(&view, NOW);
+            last_heard(&mut assignments);
+            let web = assignments.remove(0);
+            assert_eq!((web.accepted, web.accepted_age_ms), (Some(1), Some(5000)));
+            assert_eq!(web.healthy, None);
+            web.message
+        };
+        let well = said(Phase::Achieved, Some(true), "");
+        assert_eq!(well, "was healthy when last heard");
+        let ill = said(Phase::Achieved, Some(false), "503");
+        assert_eq!(ill, "was unhealthy when last heard: 503");
+        assert_eq!(said(Phase::Failed, Some(false), "503"), "503");
+        assert_eq!(said(Phase::Achieved, None, ""), "");
     }
 
     #[test]

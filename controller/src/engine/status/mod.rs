@@ -162,6 +162,9 @@ impl Engine {
                 name.is_ok_and(|name| scope.selection.takes_assignment(&name))
             });
             let (state, message) = judge::host(host, &contact, &assignments);
+            if matches!(state, HostState::Stale | HostState::Unreachable) {
+                judge::last_heard(&mut assignments);
+            }
             HostStatus {
                 name: host.row.hostname.clone(),
                 address: host.row.address.clone(),

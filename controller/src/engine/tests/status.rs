@@ -76,6 +76,10 @@ async fn a_host_is_healthy_when_it_says_so_and_what_it_said_is_kept() {
     drop(online);
     let gone = until(&mut reports, |report| report.overall() != Overall::Healthy).await;
     assert_eq!(gone.hosts[0].state(), HostState::Stale);
+    let assignment = &gone.hosts[0].assignments[0];
+    assert_eq!((assignment.achieved, assignment.healthy), (Some(1), None));
+    assert!(assignment.healthy_age_ms.is_some());
+    assert_eq!(assignment.message, "was healthy when last heard");
     drop(reports);
 
     // The next controller knows what the last one was told, and does not call it well.

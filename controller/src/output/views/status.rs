@@ -69,7 +69,9 @@ impl AssignmentDocument {
     /// What a host said that is silent now is told as the past that it is, and never in green.
     fn row(&self, silent: bool) -> Vec<Cell> {
         let state = match self.in_a_word() {
-            (state, _) if silent => (format!("was {state}"), Tone::Dim),
+            (state, _) if silent && self.when_last_heard().is_none() => {
+                (format!("was {state}"), Tone::Dim)
+            }
             (state, tone) => (state.to_owned(), tone),
         };
         vec![
@@ -77,12 +79,32 @@ impl AssignmentDocument {
             state,
             plain(self.age().map(time::age).unwrap_or_default()),
             plain(self.revisions()),
-            brief(self.message.as_ref()),
+            match self.when_last_heard() {
+                Some((_, why)) => brief(Some(&why.to_owned())),
+                None => brief(self.message.as_ref()),
+            },
         ]
+    }
+
+    /// What the probes said last of all, and why, where the host is silent now.
+    fn when_last_heard(&self) -> Option<(&'static str, &str)> {
+        if self.state != "achieved" || self.healthy.is_some() {
+            return None;
+        }
+        let message = self.message.as_deref()?;
+        ["was healthy", "was unhealthy"].iter().find_map(|was| {
+            let why = message
+                .strip_prefix(was)?
+                .strip_prefix(" when last heard")?;
+            Some((*was, why.strip_prefix(": ").unwrap_or(why)))
+        })
     }
 
     /// The state, or what the probes say where the state is as it should be.
     pub(super) fn in_a_word(&self) -> (&str, Tone) {
+        if let Some((was, _)) = self.when_last_heard() {
+            return (was, Tone::Dim);
+        }
         match (self.state.as_str(), self.healthy) {
             ("achieved", Some(true)) => ("healthy", Tone::Good),
             ("achieved", Some(false)) => ("unhealthy", Tone::Bad),
@@ -96,6 +118,7 @@ impl AssignmentDocument {
     pub(super) fn age(&self) -> Option<u64> {
         match (self.state.as_str(), self.healthy) {
             ("achieved", Some(_)) => self.healthy_age_ms,
+            ("achieved", None) if self.when_last_heard().is_some() => self.healthy_age_ms,
             ("achieved", None) => self.achieved_age_ms,
             _ => self.accepted_age_ms,
         }
@@ -135,7 +158,7 @@ fn healthy(healthy: Option<bool>) -> Cell {
 #[cfg(test)]
 mod tests {
     use crate::output::json::status::tests::sample;
-    use crate::output::{Document as _, Page};
+    use crate::output::{Document as _, Page, Tone};
 
     #[test]
     fn a_status_fits_eighty_columns() {
@@ -147,5 +170,25 @@ mod tests {
             "{text}"
         );
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn what_was_healthy_when_last_heard_is_told_as_past() {
+        let assignment = |message: &str| {
+            let mut assignment = sample().hosts.remove(0).assignments.remove(0);
+            assignment.healthy = None;
+            assignment.message = Some(message.to_owned());
+            assignment
+        };
+        let said = |message: &str| {
+            let row = assignment(message).row(true);
+            (row[1].clone(), row[2].0.clone(), row[4].0.clone())
+        };
+        let (state, age, why) = said("was healthy when last heard");
+        assert_eq!(state, ("was healthy".to_owned(), Tone::Dim));
+        assert_eq!((age.as_str(), why.as_str()), ("12 s", "-"));
+        let (state, _, why) = said("was unhealthy when last heard: 503");
+        assert_eq!((state.0.as_str(), why.as_str()), ("was unhealthy", "503"));
+        assert_eq!(said("changed by hand: unit").0.0, "was achieved");
     }
 }
