@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use foundry_proto::{AssignmentName, Hostname};
 
 use crate::compare::{self, Obstacle, Sight, Verdict};
-use crate::inputs::{Desired, Goal, HostView, Inputs, Known, Observation, Phase, View, removal};
+use crate::inputs::{
+    Desired, Goal, HostView, Inputs, Known, Observation, Phase, Unmatched, View, removal,
+};
 use crate::layout::Layout;
 use crate::output::{Action, Change, Order, Orphan, Plan, Problem, StepKind, UnreachableHost};
 
@@ -50,10 +52,7 @@ impl<'a> Planner<'a> {
 
     fn check_selection(&mut self) {
         let inputs = self.inputs;
-        let hosts = inputs.hosts.iter().map(|view| view.host.as_str());
-        let unmatched = inputs
-            .selection
-            .unmatched(hosts, inputs.assignments().map(|(_, n)| n));
+        let unmatched = inputs.unmatched();
         for selector in &unmatched {
             self.plan.problems.push(Problem {
                 message: selector.to_string(),
@@ -309,6 +308,13 @@ fn is_gone(host: &Hostname, known: &Known) -> bool {
 // === impl Inputs ===
 
 impl Inputs {
+    /// Selectors that name nothing that is wanted or there: nothing should be planned with them.
+    pub fn unmatched(&self) -> Vec<Unmatched> {
+        let hosts = self.hosts.iter().map(|view| view.host.as_str());
+        let names = self.assignments().map(|(_, name)| name);
+        self.selection.unmatched(hosts, names)
+    }
+
     /// Every assignment that is wanted or there, host by host.
     fn assignments(&self) -> impl Iterator<Item = (&Hostname, &AssignmentName)> {
         let wanted = self.desired.iter().map(|want| (&want.host, &want.name));

@@ -110,6 +110,9 @@ impl Engine {
                     ms => Duration::from_millis(ms),
                 };
                 self.look(&stack, &mut inputs, patience).await?;
+                if let Some(unmatched) = inputs.unmatched().into_iter().next() {
+                    return Err(unmatched.into());
+                }
                 foundry_plan::plan(&inputs)
             }
             Err(errors) => foundry_plan::Plan {

@@ -53,7 +53,7 @@ impl<'a> Seeing<'a> {
             let seen = self
                 .core
                 .view
-                .read(id, |host| (silence(host), known_of(host)));
+                .read(id, |host| (silence(host), awaiting(host)));
             let (reason, known) = seen.unwrap_or_default();
             return View::Unreachable { reason, known };
         };
@@ -145,6 +145,20 @@ pub(in crate::engine) fn known_of(host: &HostView) -> Vec<Known> {
         message: String::new(),
     });
     held.chain(waiting).collect()
+}
+
+/// What an absent host will have once it is back: the newest that is stored for it, not what it had when it left.
+fn awaiting(host: &HostView) -> Vec<Known> {
+    let mut all = known_of(host);
+    for known in &mut all {
+        let newer = host.orders.get(&known.name);
+        if let Some(order) = newer.filter(|order| order.revision > known.revision) {
+            known.revision = order.revision;
+            known.digest = order.digest;
+            known.phase = Phase::Accepted;
+        }
+    }
+    all
 }
 
 /// Orders that a host has not accepted, where it has nothing under their name.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use foundry_proto::agent::v1::Action;
 use foundry_proto::operator::v1::{
-    EnrolmentReport, Goal, OnFailure, RunOutcome, StartRunRequest, StepOutcome, run_event::Body,
+    EnrolmentReport, Goal, OnFailure, PlanRequest, RunOutcome, Selection, StartRunRequest,
+    StepOutcome, run_event::Body,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +42,22 @@ async fn what_is_planned_is_done_and_the_second_time_there_is_nothing_to_do() {
         hosts[1].assigned().last(),
         Some(&("service/web".to_owned(), 2))
     );
+}
+
+#[tokio::test]
+async fn a_selector_that_names_nothing_is_refused_before_there_is_a_plan() {
+    let fleet = Fleet::start().await;
+    let request = PlanRequest {
+        spec: fleet.spec(&["node1"], "1").into(),
+        selection: Some(Selection {
+            services: vec!["nosuch".to_owned()],
+            ..Selection::default()
+        }),
+        ..PlanRequest::default()
+    };
+    let refused = fleet.engine.plan(request).await.unwrap_err();
+    assert!(matches!(refused, EngineError::Unmatched(_)), "{refused}");
+    assert_eq!(ApiError::from(refused).kind, ErrorKind::Invalid);
 }
 
 #[tokio::test]

@@ -49,3 +49,30 @@ async fn what_was_pruned_before_a_dead_host_returns_is_never_started_there() {
     assert_eq!(settled.summary.unwrap().orphaned, 0, "{settled:?}");
     assert!(settled.steps.is_empty(), "{settled:?}");
 }
+
+#[tokio::test]
+async fn a_change_that_is_taken_back_before_a_dead_host_returns_is_never_made_there() {
+    let fleet = Fleet::start().await;
+    let host = fleet.enrol("node1").await;
+    let first = fleet.spec(&["node1"], "1");
+    let online = host.online().await;
+    fleet.run(&fleet.plan(&first).await).await;
+    drop(online);
+    let second = fleet.plan(&fleet.spec(&["node1"], "2")).await;
+    let run = fleet.run(&second).await;
+    assert_eq!(
+        outcomes(&run),
+        [("node1/service/web", StepOutcome::Pending)]
+    );
+
+    let back = fleet.plan(&first).await;
+    assert_eq!(back.summary.unwrap().update, 1, "{back:?}");
+    fleet.run(&back).await;
+    let _online = host.online().await;
+    let settled = fleet.plan(&first).await;
+    assert!(settled.steps.is_empty(), "{settled:?}");
+    assert_eq!(
+        host.assigned(),
+        [("service/web".to_owned(), 1), ("service/web".to_owned(), 3)]
+    );
+}
