@@ -21,7 +21,7 @@ undo() { rm -f "$draft" "$dir/foundry-agent"; rmdir "$dir" "$agents/$d" "$agents
 trap "undo; exit 1" HUP INT TERM;
 why=$(exec 2>&1; mkdir -p "$dir" && head -c "$x" | gzip -dc >"$draft" && [ "$(sha256sum <"$draft")" = "$d  -" ]
 && chmod 755 "$draft" && { sync "$draft" 2>/dev/null || :; } && mv -f "$draft" "$dir/foundry-agent")
-|| { undo; say failed unpack $(echo "$why" | head -n 1); exit 1; };
+|| { undo; say failed unpack $(echo "$why" | grep -m 1 .); exit 1; };
 trap - HUP INT TERM;
 if command -v restorecon >/dev/null 2>&1; then restorecon -R /opt/foundry >/dev/null 2>&1; fi;;
 *) exit 0;;
