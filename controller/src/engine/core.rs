@@ -139,15 +139,9 @@ impl Core {
 
     /// Writes down that the hosts with a session are alive now, and when the others were.
     pub(crate) async fn write_seen(&self) -> Result<(), StoreError> {
-        let (now_ms, mut batch) = (now_ms(), Vec::new());
-        self.view.for_each(|id, host| {
-            let seen_ms = if host.connected_ms.is_some() {
-                now_ms
-            } else {
-                host.seen_ms
-            };
-            batch.push(self.store.hosts.putting_seen(id, seen_ms));
-        });
+        let mut batch = Vec::new();
+        self.view
+            .for_each(|id, host| batch.push(self.store.hosts.putting_seen(id, host.seen_ms)));
         self.store.write(batch).await.map(|_| ())
     }
 }
