@@ -1,7 +1,8 @@
 //! `controller run`, `controller status`, `controller stop`.
 
-use foundry_proto::operator::v1 as wire;
+use std::time::Duration;
 
+use foundry_proto::operator::v1 as wire;
 use tracing_subscriber::EnvFilter;
 
 use super::fleet;
@@ -12,6 +13,10 @@ use crate::cli::args::{ControllerCommand, ControllerRun};
 use crate::cli::{CliError, Context, Exit, runtime};
 use crate::daemon;
 use crate::output::json::controller::ControllerDocument;
+use crate::state::{FleetLock, Paths};
+
+/// How long a controller that was told to end may take: it gives what is under way a grace.
+const GOODBYE: Duration = Duration::from_secs(15);
 
 pub(super) fn run(context: &Context, command: ControllerCommand) -> Result<Exit, CliError> {
     match command {
@@ -59,6 +64,11 @@ fn stop(context: &Context, force: bool) -> Result<Exit, CliError> {
             Ok(mut client) => {
                 let reply = client.shutdown(wire::ShutdownRequest { force }).await;
                 reply.map_err(|status| refusal(&status))?;
+                // Another may start once this one has let go of the fleet.
+                if tokio::time::timeout(GOODBYE, let_go(&paths)).await.is_err() {
+                    context.printer.note("the controller is still ending");
+                    return Ok(Exit::Done);
+                }
                 context
                     .printer
                     .note("the controller ended; agents go on with what they have");
@@ -66,6 +76,13 @@ fn stop(context: &Context, force: bool) -> Result<Exit, CliError> {
         }
         Ok(Exit::Done)
     })
+}
+
+/// Until nobody holds the fleet.
+async fn let_go(paths: &Paths) {
+    while FleetLock::acquire(paths).is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn serve(context: &Context, options: &ControllerRun) -> Result<Exit, CliError> {
