@@ -20,15 +20,11 @@ use crate::{agent, codegen, setup};
 const COVERAGE: &str = "80";
 
 /// Not counted, each with its reason.
-const NOT_COUNTED: [(&str, &str); 5] = [
+const NOT_COUNTED: [(&str, &str); 4] = [
     ("proto/src/gen/", "generated"),
     ("packaging/xtask/", "runs the tests"),
     ("tests/", "is the tests"),
     ("/main\\.rs$", "wires; the end-to-end tests run it"),
-    (
-        "agent/host/src/real/",
-        "adapters to systemd, containers and files that only real hosts have",
-    ),
 ];
 
 /// The tests that need real hosts.
